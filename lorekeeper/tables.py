@@ -1,0 +1,254 @@
+"""The tables, and nothing else. Times are seconds since the epoch; lists and mappings are JSON."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+# Every constraint has a name: SQLite drops unnamed ones when a migration rebuilds a table.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# What Slack sent, stored before it is acknowledged, under Slack's own id: resent means ignored.
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(16), nullable=False, default="new"),  # new, claimed, done, failed
+    Column("received_at", Float, nullable=False),
+    Column("claimed_at", Float),
+    Column("worker", String(128)),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("error", Text),
+    Index(None, "state", "received_at"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("is_private", Boolean, nullable=False, default=False),
+    Column("is_shared", Boolean, nullable=False, default=False),
+    Column("is_direct", Boolean, nullable=False, default=False),
+    Column("backfilled_to", String(32)),  # the oldest `ts` that was read; null: never begun
+    Column("backfill_done", Boolean, nullable=False, default=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("ts", String(32), primary_key=True),
+    Column("thread_ts", String(32)),
+    Column("author", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("permalink", Text, nullable=False, default=""),
+    Column("is_bot", Boolean, nullable=False, default=False),
+    Column("edited_ts", String(32)),
+    Column("changed_at", Float, nullable=False),
+    Index(None, "channel", "thread_ts"),
+    Index(None, "changed_at"),
+)
+
+pairs = Table(
+    "pairs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("scope", String(32), nullable=False),
+    Column("conversation", String(80), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("answer_ts", String(32), nullable=False),
+    Column("question_ts", String(32)),
+    Column("authors", JSON, nullable=False),
+    Column("captured_by", String(32), nullable=False),
+    Column("captured_at", Float, nullable=False),
+    Column("decided_by", String(32)),
+    Column("decided_at", Float),
+    Column("reason", Text),
+    Column("rejected_answer", Text),
+    Column("redactions", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    # One live pair for each answering message; withdrawn ones make room for a new capture.
+    Index(
+        "uq_pairs_live",
+        "channel",
+        "answer_ts",
+        unique=True,
+        sqlite_where=Column("state", String) != "retired",
+        postgresql_where=Column("state", String) != "retired",
+    ),
+    CheckConstraint("state IN ('candidate','approved','rejected','retired')", name="state"),
+    Index(None, "state", "captured_at"),
+    Index(None, "changed_at"),
+)
+
+# Who moved or edited which pair, when and why. Only ever added to.
+pair_history = Table(
+    "pair_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pair_id", Integer, ForeignKey("pairs.id"), nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+    Index(None, "pair_id"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(16), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("folder", Text, nullable=False),
+    Column("train", Integer, nullable=False),
+    Column("heldout", Integer, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+dataset_pairs = Table(
+    "dataset_pairs",
+    metadata,
+    Column("dataset_id", Integer, ForeignKey("datasets.id"), primary_key=True),
+    Column("pair_id", Integer, ForeignKey("pairs.id"), primary_key=True),
+    Column("split", String(16), nullable=False),
+    CheckConstraint("split IN ('train','heldout')", name="split"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("dataset_id", Integer, ForeignKey("datasets.id"), nullable=False),
+    Column("recipe", String(64), nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("base_model", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("requested_by", String(64), nullable=False),
+    Column("requested_at", Float, nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("worker", String(128)),
+    Column("heartbeat_at", Float),
+    Column("cancel_requested_by", String(64)),
+    Column("channel", String(32)),
+    Column("message_ts", String(32)),
+    Column("adapter_id", Integer),
+    Column("error", Text),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("announced", String(128)),  # the last state and progress that Slack shows
+    CheckConstraint("state IN ('queued','running','done','failed','cancelled')", name="state"),
+    Index(None, "state", "id"),
+)
+
+adapters = Table(
+    "adapters",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(16), nullable=False, unique=True),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False, unique=True),
+    Column("dataset_id", Integer, ForeignKey("datasets.id"), nullable=False),
+    Column("base_model", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("evaluation", JSON, nullable=False),
+    Column("verdict", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+# The newest row is what is served. A rollback is one more row.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("adapter_id", Integer, ForeignKey("adapters.id")),
+    Column("by", String(64), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("loaded_at", Float),
+    Column("error", Text),
+)
+
+# The newest row is the index that is searched.
+indexes = Table(
+    "indexes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("passages", Integer, nullable=False),
+    Column("built_at", Float, nullable=False),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("citations", JSON, nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("model", String(64), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("people", JSON, nullable=False),
+    Column("asker", String(32), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("thread_ts", String(32)),
+    Column("message_ts", String(32)),
+    Column("at", Float, nullable=False),
+    Index(None, "channel", "message_ts"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("answer_id", String(32), ForeignKey("answers.id"), nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("helpful", Boolean, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("pair_id", Integer, ForeignKey("pairs.id")),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("answer_id", "by"),
+)
+
+# One holder for each name, for as long as its heart beats.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(128), nullable=False),
+    Column("heartbeat_at", Float, nullable=False),
+)
