@@ -6,6 +6,7 @@ else in the project reads the environment. `LORE_SECTION__NAME` sets `section.na
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cached_property
 from pathlib import Path
@@ -238,3 +239,20 @@ def _refuse_unknown_variables() -> None:
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
             raise BadInput(f"There is no setting {name}.", fix="`lore settings` lists them all.")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that give a child process these settings, secrets included."""
+    return {
+        variable(f"{section}.{name}"): _as_text(getattr(getattr(settings, section), name))
+        for section, kind in sections().items()
+        for name in kind.model_fields
+    }
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return json.dumps(value)
+    return str(value)
