@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -141,7 +141,7 @@ class Serving(Section):
     """The Python of the environment that vLLM is installed in (`make vllm`)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision that is served, and that every comparison uses. `auto`: bfloat16 on a GPU, float32 on a CPU."""
-    max_lora_rank: Literal[8, 16, 32, 64, 128, 256] = 32
+    max_lora_rank: Annotated[Literal[8, 16, 32, 64, 128, 256], BeforeValidator(int)] = 32
     """Largest adapter rank that the engine accepts; training refuses more."""
     max_tokens: Annotated[int, Field(ge=1)] = 200
     """Longest answer, in tokens."""
