@@ -1,0 +1,107 @@
+"""Deployments: what is served since when, by whose decision. The newest row is current; none is deleted."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, insert, select, update
+
+from lorekeeper.domain import Deployment
+from lorekeeper.errors import NotFound
+from lorekeeper.store.rows import revive
+from lorekeeper.tables import adapters, deployments
+
+BASE = "base"
+"""What a deployment without an adapter is called."""
+
+
+def current(db: Connection) -> Deployment | None:
+    """The newest deployment; None where nothing was ever deployed, which means the base model."""
+    row = db.execute(_named().order_by(deployments.c.id.desc()).limit(1)).mappings().one_or_none()
+    return revive(Deployment, row) if row is not None else None
+
+
+def get(db: Connection, deployment_id: int) -> Deployment:
+    """Raises NotFound."""
+    row = db.execute(_named().where(deployments.c.id == deployment_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(
+            f"There is no deployment {deployment_id}.", fix="`lore adapters` lists what was served."
+        )
+    return revive(Deployment, row)
+
+
+def deploy(db: Connection, *, adapter_id: int | None, by: str, why: str) -> Deployment:
+    """Decide that this adapter (None: the base model) is served from now on.
+
+    Raises:
+        NotFound: there is no such adapter.
+    """
+    known = select(adapters.c.id).where(adapters.c.id == adapter_id)
+    if adapter_id is not None and db.scalar(known) is None:
+        raise NotFound(f"There is no adapter {adapter_id}.", fix="`lore adapters` lists them.")
+    row = insert(deployments).values(adapter_id=adapter_id, by=by, why=why, at=time.time())
+    added = db.execute(row.returning(deployments.c.id)).scalar_one()
+    return get(db, added)
+
+
+def rollback(db: Connection, *, by: str, why: str) -> Deployment:
+    """Go back, by one more row, to what was served before the current one.
+
+    Going back twice goes back two steps: a return to what was served before is not a step forward.
+    What the engine could not load was never served, so nothing goes back to it.
+
+    Raises:
+        NotFound: nothing was served before the current one.
+    """
+    served = _trail(history(db, limit=None))
+    if len(served) < 2:
+        raise NotFound(
+            "There is nothing to go back to: the base model is served, and nothing was before it.",
+            fix="`lore adapters` lists the adapters that can be promoted.",
+        )
+    return deploy(db, adapter_id=served[-2], by=by, why=why)
+
+
+def history(db: Connection, limit: int | None = 20) -> list[Deployment]:
+    """Deployments, newest first."""
+    found = db.execute(_named().order_by(deployments.c.id.desc()).limit(limit))
+    return [revive(Deployment, row) for row in found.mappings()]
+
+
+def loaded(db: Connection, deployment_id: int) -> Deployment:
+    """The engine confirmed that it serves this deployment."""
+    return _mark(db, deployment_id, loaded_at=time.time(), error=None)
+
+
+def failed(db: Connection, deployment_id: int, error: str) -> Deployment:
+    """The engine could not load it, and why; what was served before is served on."""
+    return _mark(db, deployment_id, error=error)
+
+
+def _trail(newest_first: list[Deployment]) -> list[int | None]:
+    """Adapter ids (None: base) that one can go back along; the last one is current."""
+    trail: list[int | None] = [None]  # before the first deployment, the base model is served
+    for row in reversed(newest_first):
+        is_current = row is newest_first[0]
+        if row.error is not None and row.loaded_at is None and not is_current:
+            continue
+        if row.adapter_id == trail[-1]:
+            continue
+        if len(trail) > 1 and row.adapter_id == trail[-2]:
+            trail.pop()
+        else:
+            trail.append(row.adapter_id)
+    return trail
+
+
+def _mark(db: Connection, deployment_id: int, **values: Any) -> Deployment:
+    db.execute(update(deployments).where(deployments.c.id == deployment_id).values(values))
+    return get(db, deployment_id)
+
+
+def _named() -> Select[Any]:
+    """Deployments, each with the name of its adapter."""
+    name = func.coalesce(adapters.c.name, BASE).label("adapter")
+    return select(deployments, name).outerjoin(adapters, adapters.c.id == deployments.c.adapter_id)
