@@ -308,6 +308,7 @@ class Passage:
     author: str = ""
     at: float = 0.0
     conversation: str = ""  # "CHANNEL/ROOT_TS" for what was said in Slack
+    messages: tuple[str, ...] = ()  # "CHANNEL/TS" of every message that it quotes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,5 +89,15 @@ def every(db: Connection) -> Iterator[Message]:
         yield revive(Message, row)
 
 
+def answered_by_apps(db: Connection) -> set[tuple[str, str]]:
+    """Channel and root of every thread that an app wrote in."""
+    found = db.execute(
+        select(messages.c.channel, messages.c.thread_ts)
+        .where(messages.c.is_bot.is_(True), messages.c.thread_ts.is_not(None))
+        .distinct()
+    )
+    return {(channel_id, root) for channel_id, root in found.tuples()}
+
+
 def count(db: Connection) -> int:
     return db.scalar(select(func.count()).select_from(messages)) or 0

@@ -1,0 +1,156 @@
+"""Text in, vectors of length one out: a question beside the passages that answer it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lorekeeper.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BATCH = 32
+REMEMBERED = 65_536  # token counts; a rebuilt index counts the same texts again
+
+
+class Embedder(Protocol):
+    """A model that places texts of like meaning close together."""
+
+    name: str
+    dimensions: int
+    window: int
+    """The longest text that it reads whole, in its own tokens."""
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of the text as the model reads it, its special tokens included."""
+        ...
+
+    def passages(self, texts: list[str]) -> NDArray[np.float32]:
+        """Vectors of shape [texts, dimensions], each of length one."""
+        ...
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        """One vector of shape [dimensions], of length one."""
+        ...
+
+
+def load(spec: str, data: Path) -> Embedder:
+    """The embedder that a model folder, a hub id or `package:NAME` stands for.
+
+    Raises:
+        MissingPart: the model, or the package that runs it, is not here.
+        BadInput: the folder holds no sentence-transformers model.
+    """
+    from lorekeeper import models
+
+    return SentenceEmbedder(spec, models.get(spec, data))
+
+
+class SentenceEmbedder:
+    """A sentence-transformers model on the CPU; the GPU, where there is one, is the engine's."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model: Any = SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"{folder} cannot be used as an embedder: {error}.",
+                fix="Set LORE_MODELS__EMBEDDER to a sentence-transformers model.",
+            ) from error
+        self.name = name
+        self.dimensions = int(self._model.get_embedding_dimension())
+        self.window = int(self._model.max_seq_length)
+        self._lock = threading.Lock()  # a fast tokenizer must not be used by two threads at once
+        self._counted = lru_cache(maxsize=REMEMBERED)(self._count)
+
+    def count_tokens(self, text: str) -> int:
+        return self._counted(text)
+
+    def passages(self, texts: list[str]) -> NDArray[np.float32]:
+        return self._encode(texts, self._model.encode_document)
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self._encode([text], self._model.encode_query)[0]
+        return vector
+
+    def _encode(self, texts: list[str], encode: Any) -> NDArray[np.float32]:
+        """A text beyond the window becomes the mean of its parts: nothing is cut off unseen."""
+        import numpy as np
+
+        if not texts:
+            return np.zeros((0, self.dimensions), dtype=np.float32)
+        parts = [self._within_window(text) for text in texts]
+        with self._lock:
+            vectors = encode(
+                [part for each in parts for part in each],
+                batch_size=BATCH,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
+        starts = np.cumsum([0, *(len(each) for each in parts[:-1])])
+        return normalised(np.add.reduceat(vectors.astype(np.float32), starts, axis=0))
+
+    def _within_window(self, text: str) -> list[str]:
+        if self.count_tokens(text) <= self.window:
+            return [text]
+        from retrieval.chunks import pieces
+
+        return pieces(text, lambda part: self.count_tokens(part) <= self.window)
+
+    def _count(self, text: str) -> int:
+        with self._lock:
+            return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+
+class HashingEmbedder:
+    """For tests of everything around an embedder: words in, their hashes' directions out.
+
+    It knows no meaning at all: texts are alike only when they share words. Never a setting.
+    """
+
+    name = "hashing"
+    dimensions = 64
+    window = 256
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []  # every passage that it was asked for
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split()) + 2
+
+    def passages(self, texts: list[str]) -> NDArray[np.float32]:
+        self.embedded.extend(texts)
+        return self._vectors(texts)
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        return self._vectors([text])[0]
+
+    def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        import numpy as np
+
+        vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.casefold()):
+                digest = hashlib.sha256(word.encode()).digest()
+                vectors[row, digest[0] % self.dimensions] += 1 if digest[1] % 2 else -1
+        return normalised(vectors)
+
+
+def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows at length one; a row of zeros stays what it is."""
+    import numpy as np
+
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = np.divide(vectors, np.maximum(lengths, 1e-12), dtype=np.float32)
+    return unit

@@ -1,0 +1,214 @@
+"""Passages in, an immutable folder out; a question and the scopes of its asker in, hits out.
+
+What the asker may not see is left out before anything is ranked, so that it neither shows nor
+takes the place of something that may be seen.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lorekeeper.artifacts import ArtifactStore, Draft
+from lorekeeper.domain import Hit, Passage, PassageKind
+from lorekeeper.errors import BadInput, LorekeeperError
+from lorekeeper.store.rows import plain, revive
+from retrieval import lexical, vectors
+from retrieval.embed import Embedder
+from retrieval.fuse import distinct, fused
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+KIND = "indexes"
+PASSAGES = "passages.jsonl"
+FORMAT = 1
+POOL = 50  # candidates that each ranking hands to the fusion, at least
+
+
+class DamagedIndex(LorekeeperError):
+    """An index folder differs from its manifest; it has to be built again."""
+
+
+def build(
+    passages: Iterable[Passage],
+    embedder: Embedder,
+    artifacts: ArtifactStore,
+    previous: Index | None = None,
+) -> Index:
+    """Write an index of these passages and open it. Only passages that `previous` lacks are embedded.
+
+    Raises:
+        NoSpace: the disk is full; nothing is left behind.
+    """
+    unique = list({passage.id: passage for passage in passages}.values())
+    matrix = _vectors(unique, embedder, previous)
+    folder = _write(unique, matrix, embedder, artifacts)
+    try:
+        return open_index(artifacts.open(folder), embedder)
+    except DamagedIndex:  # this content was there before, and has been damaged since
+        shutil.rmtree(artifacts.open(folder))
+        return open_index(artifacts.open(_write(unique, matrix, embedder, artifacts)), embedder)
+
+
+def open_index(folder: Path, embedder: Embedder) -> Index:
+    """Open a built folder after comparing every file with the manifest.
+
+    Raises:
+        DamagedIndex: a file is missing, differs, or cannot be read.
+        BadInput: it was built with another embedder, or by another version of this file.
+    """
+    try:
+        artifacts, name = ArtifactStore(folder.parent.parent), f"{folder.parent.name}/{folder.name}"
+        about = artifacts.manifest(name)
+        if wrong := artifacts.verify(name):
+            raise _damaged(folder, f"{', '.join(wrong)} differ from its manifest")
+        if (about["format"], about["embedder"]) != (FORMAT, embedder.name):
+            raise BadInput(
+                f"The index {folder} was built with {about['embedder']}, format {about['format']}.",
+                fix=f"Build it again with {embedder.name}: `lore index build`.",
+            )
+        return Index(folder, name, about["hash"], embedder)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise _damaged(folder, str(error)) from error
+
+
+class Index:
+    """A built folder, open for search from any number of threads."""
+
+    def __init__(self, path: Path, folder: str, digest: str, embedder: Embedder) -> None:
+        import numpy as np
+
+        self.folder = folder  # relative to the artifact store
+        self.hash = digest
+        self.embedder = embedder
+        with (path / PASSAGES).open(encoding="utf-8") as lines:
+            self.passages = tuple(revive(Passage, json.loads(line)) for line in lines)
+        self.rows = {passage.id: row for row, passage in enumerate(self.passages)}
+        self._dense = vectors.Vectors(path) if self.passages else None
+        self._lexical = lexical.Lexical(path)
+        self._scopes = np.array([passage.scope for passage in self.passages], dtype=object)
+        self._hidden = np.zeros(len(self.passages), dtype=bool)
+        self._said = _rows_by_message(self.passages)
+
+    def __len__(self) -> int:
+        return len(self.passages)
+
+    def search(
+        self,
+        question: str,
+        *,
+        scopes: frozenset[str],
+        k: int,
+        exclude: frozenset[str] = frozenset(),
+    ) -> list[Hit]:
+        """The k best passages of these scopes, best first; fewer only where fewer may be seen.
+
+        `exclude` names conversations and messages ("CHANNEL/TS") that must not be quoted.
+        """
+        visible = self._visible(scopes, exclude)
+        if self._dense is None or k < 1 or not question.strip() or not visible.any():
+            return []
+        pool = max(POOL, 4 * k)
+        asked = self.embedder.question(question)
+        by_meaning = self._dense.nearest(asked, visible=visible, k=pool).tolist()
+        by_words = self._lexical.best(question, visible=visible, k=pool).tolist()
+        ranked = fused([by_meaning, by_words], vouched=self._vouched(by_meaning + by_words))
+        rows = [row for row, _ in ranked]
+        found = self.vectors(rows)
+        similarity = dict(zip(rows, (found @ asked).tolist(), strict=True))
+        scores, dense_ranks, lexical_ranks = dict(ranked), _ranks(by_meaning), _ranks(by_words)
+        return [
+            Hit(
+                passage=self.passages[row],
+                score=scores[row],
+                similarity=similarity[row],
+                dense_rank=dense_ranks.get(row),
+                lexical_rank=lexical_ranks.get(row),
+            )
+            for row in distinct(rows, found, k)
+        ]
+
+    def hide(self, ids: Iterable[str]) -> None:
+        """Leave these passages out of every later search: their source is gone."""
+        hidden = self._hidden.copy()
+        hidden[[self.rows[passage_id] for passage_id in ids if passage_id in self.rows]] = True
+        self._hidden = hidden
+
+    def vectors(self, rows: list[int]) -> NDArray[np.float32]:
+        """The vectors of these rows, shape [rows, dimensions]."""
+        import numpy as np
+
+        if self._dense is None:
+            return np.zeros((0, self.embedder.dimensions), dtype=np.float32)
+        return self._dense.rows(np.array(rows, dtype=np.int64))
+
+    def _visible(self, scopes: frozenset[str], exclude: frozenset[str]) -> NDArray[np.bool_]:
+        import numpy as np
+
+        seen = np.isin(self._scopes, list(scopes)) & ~self._hidden
+        for conversation in exclude:
+            seen[self._said.get(conversation, [])] = False
+        return np.asarray(seen, dtype=bool)
+
+    def _vouched(self, rows: list[int]) -> dict[int, bool]:
+        return {row: self.passages[row].kind is PassageKind.PAIR for row in rows}
+
+
+def _vectors(
+    passages: list[Passage], embedder: Embedder, previous: Index | None
+) -> NDArray[np.float32]:
+    import numpy as np
+
+    known = previous.rows if previous and previous.embedder.name == embedder.name else {}
+    matrix = np.zeros((len(passages), embedder.dimensions), dtype=np.float32)
+    old = [row for row, passage in enumerate(passages) if passage.id in known]
+    new = [row for row, passage in enumerate(passages) if passage.id not in known]
+    if previous is not None and old:
+        matrix[old] = previous.vectors([known[passages[row].id] for row in old])
+    matrix[new] = embedder.passages([passages[row].text for row in new])
+    return matrix
+
+
+def _write(
+    passages: list[Passage],
+    matrix: NDArray[np.float32],
+    embedder: Embedder,
+    artifacts: ArtifactStore,
+) -> str:
+    about = {"format": FORMAT, "embedder": embedder.name, "passages": len(passages)}
+    with artifacts.write(KIND, about) as draft:
+        _fill(draft, passages, matrix)
+    return draft.folder
+
+
+def _fill(draft: Draft, passages: list[Passage], matrix: NDArray[np.float32]) -> None:
+    with (draft.path / PASSAGES).open("w", encoding="utf-8") as file:
+        for passage in passages:
+            file.write(json.dumps(plain(passage), ensure_ascii=False) + "\n")
+    if passages:
+        vectors.write(matrix, draft.path)
+    lexical.write([passage.text for passage in passages], draft.path)
+
+
+def _rows_by_message(passages: Iterable[Passage]) -> dict[str, list[int]]:
+    """Rows under their conversation and under every message that they quote."""
+    found = dict[str, list[int]]()
+    for row, passage in enumerate(passages):
+        for name in {passage.conversation, *passage.messages} - {""}:
+            found.setdefault(name, []).append(row)
+    return found
+
+
+def _ranks(rows: list[int]) -> dict[int, int]:
+    return {row: rank for rank, row in enumerate(rows, 1)}
+
+
+def _damaged(folder: Path, why: str) -> DamagedIndex:
+    return DamagedIndex(
+        f"The index {folder} is damaged: {why}.", fix="Build it again: `lore index build`."
+    )

@@ -1,0 +1,90 @@
+"""Texts in, the best by shared words of those that may be seen out: the BM25 half of an index."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FOLDER = "bm25"
+K1, B = 1.2, 0.75  # Robertson and Zaragoza's usual values
+
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[_.\-]\w+)*")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+|\d+")
+_STEMMING = threading.Lock()  # a Snowball stemmer keeps state while it works
+
+
+def write(texts: Sequence[str], folder: Path) -> None:
+    """Write the index of these texts: arrays and JSON, nothing pickled. No words, no index."""
+    import bm25s
+
+    words = [tokens(text) for text in texts]
+    if not any(words):
+        return
+    index = bm25s.BM25(k1=K1, b=B, method="lucene")
+    index.index(words, show_progress=False)
+    index.save(folder / FOLDER, allow_pickle=False, show_progress=False)
+
+
+class Lexical:
+    """A written index, opened without reading it into memory."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError, ValueError or KeyError when a file cannot be read."""
+        import bm25s
+
+        self._index: Any = None
+        if (folder / FOLDER).is_dir():
+            self._index = bm25s.BM25.load(
+                folder / FOLDER, mmap=True, allow_pickle=False, show_progress=False
+            )
+
+    def best(self, question: str, *, visible: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
+        """Rows of at most k visible texts that share a word with the question, best first."""
+        import numpy as np
+
+        known = [
+            word for word in tokens(question) if self._index and word in self._index.vocab_dict
+        ]
+        if not known:
+            return np.zeros(0, dtype=np.int64)
+        scores = self._index.get_scores(known, weight_mask=visible.astype(np.float32))
+        sharing = np.flatnonzero((scores > 0) & visible)
+        best = sharing[np.argsort(-scores[sharing], kind="stable")[:k]]
+        return np.asarray(best, dtype=np.int64)
+
+
+def tokens(text: str) -> list[str]:
+    """Stems of the words. Of `KubePodCrashLooping` and `kube_pod.name`, the whole and its parts."""
+    words = list[str]()
+    for word in _WORD.findall(text):
+        words.append(word.lower())
+        parts = _PARTS.findall(word)
+        words += [part.lower() for part in parts] if len(parts) > 1 else []
+    return _stemmed([word for word in words if word not in _stopwords()])
+
+
+def _stemmed(words: list[str]) -> list[str]:
+    with _STEMMING:
+        return list(_stemmer().stemWords(words))
+
+
+@cache
+def _stemmer() -> Any:
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
+
+
+@cache
+def _stopwords() -> frozenset[str]:
+    from bm25s.stopwords import STOPWORDS_EN
+
+    return frozenset(STOPWORDS_EN)

@@ -1,0 +1,250 @@
+"""An index gives what may be seen, as much of it as there is, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.domain import PUBLIC, Passage, PassageKind
+from lorekeeper.errors import BadInput
+from retrieval import lexical, vectors
+from retrieval.embed import HashingEmbedder
+from retrieval.index import DamagedIndex, Index, build, open_index
+from retrieval.sources import passage
+
+WORDS = [
+    "backup",
+    "restore",
+    "deploy",
+    "rollback",
+    "token",
+    "expires",
+    "queue",
+    "worker",
+    "disk",
+    "full",
+]
+
+
+def said(text: str, *, scope: str = PUBLIC, conversation: str = "") -> Passage:
+    return passage(
+        kind=PassageKind.THREAD,
+        text=text,
+        title=text[:20],
+        url="https://example.com/" + conversation,
+        scope=scope,
+        conversation=conversation,
+        said=(conversation,) if conversation else (),
+    )
+
+
+def ids(index: Index, question: str, k: int = 10, **options: frozenset[str]) -> list[str]:
+    scopes = options.pop("scopes", frozenset({PUBLIC}))
+    return [hit.passage.id for hit in index.search(question, scopes=scopes, k=k, **options)]
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path / "artifacts")
+
+
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(" ".join)
+scoped = st.builds(
+    lambda text, scope, number: said(text, scope=scope, conversation=f"C/{number}"),
+    texts,
+    st.sampled_from([PUBLIC, "C1", "C2", "G3"]),
+    st.integers(0, 30),
+)
+
+
+@given(
+    passages=st.lists(scoped, max_size=40),
+    question=texts,
+    scopes=st.frozensets(st.sampled_from([PUBLIC, "C1", "C2", "G3", "C9"])),
+    exclude=st.frozensets(st.integers(0, 30).map("C/{}".format), max_size=8),
+    k=st.integers(0, 12),
+)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_hits_are_in_scope_and_never_fewer_than_may_be_seen(
+    artifacts: ArtifactStore,
+    passages: list[Passage],
+    question: str,
+    scopes: frozenset[str],
+    exclude: frozenset[str],
+    k: int,
+) -> None:
+    index = build(passages, HashingEmbedder(), artifacts)
+    visible = {p.id for p in passages if p.scope in scopes and p.conversation not in exclude}
+    found = [hit.passage.id for hit in index.search(question, scopes=scopes, k=k, exclude=exclude)]
+    assert set(found) <= visible
+    assert len(found) == len(set(found)) == min(k, len(visible))
+
+
+def test_a_private_passage_does_not_take_the_place_of_a_public_one(
+    artifacts: ArtifactStore,
+) -> None:
+    secret = [said(f"backup restore {n}", scope="G1") for n in range(200)]
+    public = said("the weather")
+    index = build([*secret, public], HashingEmbedder(), artifacts)
+    assert ids(index, "backup restore", k=1) == [public.id]
+
+
+def test_a_hit_says_how_each_ranking_placed_it(artifacts: ArtifactStore) -> None:
+    index = build(
+        [said("rollback a deploy"), said("disk full"), said("token expires")],
+        HashingEmbedder(),
+        artifacts,
+    )
+    best, *others = index.search("disk full", scopes=frozenset({PUBLIC}), k=3)
+    assert best.passage.text == "disk full"
+    assert (best.dense_rank, best.lexical_rank) == (1, 1)
+    assert best.similarity == pytest.approx(1.0, abs=1e-5)
+    assert [hit.lexical_rank for hit in others] == [None, None]
+
+
+def test_nothing_is_found_in_an_empty_index_or_for_an_empty_question(
+    artifacts: ArtifactStore,
+) -> None:
+    empty = build([], HashingEmbedder(), artifacts)
+    assert ids(empty, "anything") == []
+    filled = build([said("disk full")], HashingEmbedder(), artifacts)
+    assert ids(filled, " \n") == []
+    assert ids(filled, "disk full", k=0) == []
+
+
+def test_texts_without_any_word_can_be_indexed(artifacts: ArtifactStore) -> None:
+    index = build([said("the"), said("🙂")], HashingEmbedder(), artifacts)
+    assert len(ids(index, "the")) == 2
+
+
+def test_only_new_passages_are_embedded_again(artifacts: ArtifactStore) -> None:
+    embedder = HashingEmbedder()
+    first = build([said("disk full"), said("token expires")], embedder, artifacts)
+    embedder.embedded.clear()
+    second = build([said("queue worker"), said("token expires")], embedder, artifacts, first)
+    assert embedder.embedded == ["queue worker"]
+    row = second.rows[said("token expires").id]
+    again = HashingEmbedder().passages(["token expires"])
+    np.testing.assert_allclose(second.vectors([row]), again, atol=1e-6)
+
+
+def test_the_same_passages_make_the_same_folder(artifacts: ArtifactStore) -> None:
+    one = build([said("disk full")], HashingEmbedder(), artifacts)
+    other = build([said("disk full"), said("disk full")], HashingEmbedder(), artifacts)
+    assert (one.folder, one.hash) == (other.folder, other.hash)
+
+
+def test_an_index_finds_the_same_after_it_was_closed(artifacts: ArtifactStore) -> None:
+    passages = [said(f"{word} {number}") for number, word in enumerate(WORDS)]
+    built = build(passages, HashingEmbedder(), artifacts)
+    opened = open_index(artifacts.open(built.folder), HashingEmbedder())
+    assert ids(opened, "disk queue") == ids(built, "disk queue")
+
+
+@pytest.mark.parametrize(
+    "name", ["passages.jsonl", "vectors.faiss", "bm25/vocab.index.json", "bm25/data.csc.index.npy"]
+)
+def test_a_changed_byte_is_noticed_before_anything_is_searched(
+    artifacts: ArtifactStore, name: str
+) -> None:
+    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
+    content = bytearray((path / name).read_bytes())
+    content[-1] ^= 1
+    (path / name).write_bytes(content)
+    with pytest.raises(DamagedIndex, match=name):
+        open_index(path, HashingEmbedder())
+
+
+def test_an_unreadable_manifest_is_damage_too(artifacts: ArtifactStore) -> None:
+    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
+    (path / "manifest.json").write_text("{")
+    with pytest.raises(DamagedIndex):
+        open_index(path, HashingEmbedder())
+
+
+def test_building_replaces_a_damaged_folder_of_the_same_content(artifacts: ArtifactStore) -> None:
+    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
+    (path / "vectors.faiss").write_bytes(b"")
+    again = build([said("disk full")], HashingEmbedder(), artifacts)
+    assert ids(again, "disk full") == [said("disk full").id]
+
+
+def test_an_index_of_another_embedder_is_refused(artifacts: ArtifactStore) -> None:
+    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
+    other = HashingEmbedder()
+    other.name = "another"
+    with pytest.raises(BadInput, match="hashing"):
+        open_index(path, other)
+
+
+def test_what_is_hidden_is_gone_at_once_and_makes_room(artifacts: ArtifactStore) -> None:
+    index = build([said("disk full"), said("disk empty")], HashingEmbedder(), artifacts)
+    index.hide([said("disk full").id, "an id that it does not hold"])
+    assert ids(index, "disk full", k=1) == [said("disk empty").id]
+
+
+def test_a_message_inside_a_passage_can_be_excluded(artifacts: ArtifactStore) -> None:
+    talk = passage(
+        kind=PassageKind.THREAD,
+        text="disk full",
+        title="",
+        url="",
+        conversation="C/1",
+        said=("C/1", "C/2"),
+    )
+    index = build([talk], HashingEmbedder(), artifacts)
+    assert ids(index, "disk", exclude=frozenset({"C/2"})) == []
+    assert ids(index, "disk", exclude=frozenset({"C/3"})) == [talk.id]
+
+
+def test_an_index_holds_nothing_pickled(artifacts: ArtifactStore) -> None:
+    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
+    for file in path.rglob("*.npy"):
+        np.load(file, allow_pickle=False)
+    json.loads((path / "bm25/params.index.json").read_text())
+    suffixes = {file.suffix for file in path.rglob("*") if file.is_file()}
+    assert suffixes <= {".npy", ".json", ".jsonl", ".faiss"}
+
+
+@given(
+    seed=st.integers(0, 2**16),
+    seen=st.lists(st.booleans(), min_size=50, max_size=50),
+    k=st.integers(1, 60),
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@pytest.mark.parametrize("graph_from", [0, 10_000])
+def test_both_kinds_of_vector_index_give_all_that_may_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    graph_from: int,
+    seed: int,
+    seen: list[bool],
+    k: int,
+) -> None:
+    monkeypatch.setattr(vectors, "GRAPH_FROM", graph_from)
+    monkeypatch.setattr(vectors, "EXACT_BELOW", 10)
+    matrix = np.random.default_rng(seed).normal(size=(50, 8)).astype(np.float32)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    vectors.write(matrix, tmp_path)
+    visible = np.array(seen)
+    found = vectors.Vectors(tmp_path).nearest(matrix[0], visible=visible, k=k)
+    assert len(set(found.tolist())) == len(found) == min(k, visible.sum())
+    assert visible[found].all()
+
+
+def test_words_are_found_by_their_stem_and_names_by_their_parts() -> None:
+    assert lexical.tokens("restoring backups") == lexical.tokens("restored backup")
+    whole_and_parts = lexical.tokens("KubePodCrashLooping")
+    assert set(lexical.tokens("kube pod crash loop")) <= set(whole_and_parts)
+    assert lexical.tokens("kubepodcrashlooping")[0] in whole_and_parts
+    assert lexical.tokens("the of and") == []
