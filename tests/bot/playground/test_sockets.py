@@ -311,13 +311,14 @@ def test_a_streamed_answer_grows_and_ends(slack: Playground, bolt: App, connect:
     assert not whole.edited
 
 
-def test_an_eleventh_connection_is_refused(slack: Playground) -> None:
+def test_an_eleventh_connection_is_refused() -> None:
     import asyncio
 
-    from bot.playground.sockets import Connection
+    from bot.playground.sockets import Connection, Sockets
 
     loop = asyncio.new_event_loop()
-    opened = [slack.sockets.opened(Connection(app_id="A1", loop=loop)) for _ in range(11)]
+    sockets = Sockets()
+    opened = [sockets.opened(Connection(app_id="A1", loop=loop)) for _ in range(11)]
     loop.close()
     assert opened == [True] * 10 + [False]
 
