@@ -1,0 +1,41 @@
+"""This machine in; what it can compute with, found without loading torch, out."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def gpus() -> tuple[str, ...]:
+    """Names of the NVIDIA GPUs that the driver shows; empty without one."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    asked = subprocess.run(
+        [program, "--query-gpu=name", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    return tuple(line.strip() for line in asked.stdout.splitlines()) if not asked.returncode else ()
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """What the processor can do, in Linux's names (`avx512_bf16`, `amx_bf16`, …)."""
+    about = Path("/proc/cpuinfo")
+    if not about.is_file():
+        return frozenset()
+    for line in about.read_text().splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.split(":", 1)[1].split())
+    return frozenset()
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether bfloat16 is faster than float32 here; without its instructions it is far slower."""
+    return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())

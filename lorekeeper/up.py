@@ -1,0 +1,188 @@
+"""Commands in; child processes that are watched, started again when they crash, and never outlive this one, out."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import structlog
+
+from lorekeeper.errors import LorekeeperError
+
+log = structlog.get_logger(__name__)
+
+TAIL = 20  # lines of a log that an error shows
+PATIENCE = 10.0  # seconds that a process gets to end in good order
+STEADY = 60.0  # seconds after which a crash counts as the first one again
+BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)  # seconds before it is started again
+PARTS = ("serve", "worker", "bot")
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+class ProcessDied(LorekeeperError):
+    """A part of Lorekeeper ended by itself; the end of its log says why."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Child:
+    """One process: how to start it, and how it fared."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes]
+    started: float
+    crashes: int = 0
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
+
+
+class Supervisor:
+    """Starts processes, each in a group of its own, and stops all of them at the end."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._children: dict[str, Child] = {}
+
+    def start(self, name: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start `argv` with the given variables on top of this process's own.
+
+        `lore` stands for this installation's command. What it prints goes to `logs/NAME.log`.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        path = self._logs / f"{name}.log"
+        self._children[name] = Child(
+            name=name,
+            argv=_resolved(argv),
+            environment=dict(environment),
+            log=path,
+            process=_spawn(_resolved(argv), environment, path),
+            started=time.monotonic(),
+        )
+
+    def check(self) -> None:
+        """Raises ProcessDied when one has ended, with the last lines of its log."""
+        for child in self._children.values():
+            code = child.process.poll()
+            if code is not None:
+                raise ProcessDied(
+                    f"`{child.name}` ended with code {code}. The last lines of its log:\n{tail(child.log)}",
+                    fix=f"The whole log is {child.log}.",
+                )
+
+    def revive(self) -> None:
+        """Start again what has crashed, later each time; says why it ended."""
+        for child in self._children.values():
+            code = child.process.poll()
+            if code is None:
+                continue
+            steady = time.monotonic() - child.started > STEADY
+            child.crashes = 1 if steady else child.crashes + 1
+            wait = BACKOFF[min(child.crashes, len(BACKOFF)) - 1]
+            log.warning("process ended", process=child.name, code=code, again_in=wait)
+            sys.stderr.write(tail(child.log) + "\n")
+            time.sleep(wait)
+            child.process = _spawn(child.argv, child.environment, child.log)
+            child.started = time.monotonic()
+
+    def pid(self, name: str) -> int:
+        return self._children[name].process.pid
+
+    def alive(self) -> list[str]:
+        """Names of the processes that run."""
+        return [c.name for c in self._children.values() if c.process.poll() is None]
+
+    def stop(self) -> None:
+        """Ask every process to end, the last started first; kill those that don't in time."""
+        for child in reversed(self._children.values()):
+            _signal(child.process, signal.SIGTERM)
+        end = time.monotonic() + PATIENCE
+        for child in self._children.values():
+            try:
+                child.process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal(child.process, signal.SIGKILL)
+                child.process.wait()
+        self._children.clear()
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def up() -> None:
+    """Run the answers, the worker and the bot on this machine until Ctrl-C."""
+    from lorekeeper import leases, settings, store, telemetry
+
+    config = settings.load()
+    telemetry.configure(config)
+    engine = store.open_database(config.database_url)
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked_to_stop.set())
+    with leases.hold(engine, "up"), Supervisor(config.store.data / "logs") as supervisor:
+        for part in PARTS:
+            supervisor.start(part, ["lore", part], settings.environment(config))
+            log.info("started", part=part, pid=supervisor.pid(part))
+        while not asked_to_stop.wait(1.0):
+            supervisor.revive()
+        log.info("stopping")
+
+
+def tail(path: Path) -> str:
+    """The last lines of a log."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return "".join(deque(file, maxlen=TAIL)).rstrip()
+
+
+def die_with_parent() -> None:
+    """Run in a child before it starts: the kernel ends it when this process is killed (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+
+
+def _resolved(argv: Sequence[str]) -> list[str]:
+    if argv[0] == "lore":
+        return [sys.executable, "-m", "lorekeeper.cli", *argv[1:]]
+    return list(argv)
+
+
+def _spawn(
+    argv: Sequence[str], environment: Mapping[str, str], path: Path
+) -> subprocess.Popen[bytes]:
+    output: IO[bytes]
+    with path.open("ab") as output:
+        return subprocess.Popen(
+            argv,
+            env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return  # it has ended already
