@@ -133,7 +133,7 @@ def up() -> None:
     from lorekeeper import leases, settings, store, telemetry
 
     config = settings.load()
-    telemetry.configure(config)
+    telemetry.configure()
     engine = store.open_database(config.database_url)
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

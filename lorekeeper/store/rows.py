@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from sqlalchemy import RowMapping
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def revive(kind: type[T], row: Mapping[str, Any] | RowMapping) -> T:
     """Build a frozen value from a row or a JSON object; names that the value lacks are left out."""
-    hints = _hints(kind)
+    hints = _hints(cast(Any, kind))
     return kind(**{name: _value(hint, row[name]) for name, hint in hints.items() if name in row})
 
 
