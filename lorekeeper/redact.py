@@ -184,10 +184,17 @@ def _address(found: re.Match[str], replace: Replace) -> str:
     except ValueError:
         return value
     before = found.string[max(0, found.start() - 10) : found.start()]
-    tells = (
-        address.is_loopback or address.is_unspecified or (address.version == 6 and len(value) < 6)
-    )
-    return value if tells or _VERSION_BEFORE.search(before) else replace("ip", str(address))
+    tells_nothing = address.is_loopback or address.is_unspecified
+    if tells_nothing or _VERSION_BEFORE.search(before) or _is_number_of_something(address):
+        return value
+    return replace("ip", str(address))
+
+
+def _is_number_of_something(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """`6.12.0.3` is a version or a section; `::1a` is a slice of a dump. Both are also addresses."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return len(address.compressed) < 6
+    return not address.is_private and max(address.packed) <= 30
 
 
 def _phones(text: str, replace: Replace) -> str:
