@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bot.playground import events, streams
+from bot.playground.conversation import ts_key
 from bot.playground.delivery import Delivery
 from bot.playground.interactions import Interactions
-from bot.playground.markup import as_typed
+from bot.playground.markup import as_rich_text, as_typed
 from bot.playground.records import App, Channel, Json, Refused, User
 from bot.playground.workspace import Workspace
 
@@ -24,7 +25,7 @@ class Acts:
         run = getattr(self, f"act_{act}", None)
         if run is None:
             raise Refused("unknown_act", asked=act)
-        user = self.workspace.user(me)
+        user = self._anybody() if me == "*" else self.workspace.user(me)
         try:
             return run(user, **args)
         except TypeError as wrong:
@@ -52,8 +53,6 @@ class Acts:
     def act_edit(self, me: User, *, channel: str, ts: str, text: str) -> Json:
         room = self._my_channel(me, channel)
         self._mine(me, room, ts, "cant_edit_message")
-        from bot.playground.markup import as_rich_text
-
         typed = self._typed(text)
         blocks = [as_rich_text(typed, self.workspace.new_block_id())]
         return self.workspace.edit(room.id, ts, by=me.id, text=typed, blocks=blocks)
@@ -169,21 +168,31 @@ class Acts:
                 "apps": [_offer(app) for app in workspace.apps.values()],
             }
 
-    def act_messages(self, me: User, *, channel: str, thread_ts: str | None = None) -> list[Json]:
-        """What the member sees there, thread replies and ephemeral messages included, by `ts`."""
+    def act_messages(
+        self,
+        me: User,
+        *,
+        channel: str,
+        thread_ts: str | None = None,
+        limit: int | None = None,
+        around: str | None = None,
+    ) -> list[Json]:
+        """What the member sees there, thread replies and ephemeral messages included, by `ts`.
+
+        `limit`: the last so many, or so many `around` a message.
+        """
         room = self._visible_channel(me, channel)
         with self.workspace.lock:
             streams.expire(self.workspace)
             log = self.workspace.conversation(room.id)
-            found = [
-                log.shown(ts) for ts in (log.thread(thread_ts) if thread_ts else log.everything())
-            ]
+            wanted = log.thread(thread_ts) if thread_ts else log.everything()
+            found = [log.shown(ts) for ts in _window(wanted, limit, around)]
             found += [
                 message
                 for message in self.workspace.whispers(room.id, me.id)
                 if thread_ts in (None, message.get("thread_ts"))
             ]
-        return sorted(found, key=lambda message: message["ts"])
+        return sorted(found, key=lambda message: ts_key(message["ts"]))
 
     def act_message(self, me: User, *, channel: str, ts: str) -> Json:
         return self._seen(me, self._visible_channel(me, channel), ts)
@@ -207,6 +216,13 @@ class Acts:
             return {"statuses": statuses, "sessions": sessions, "prompts": prompts}
 
     # Who may what
+
+    def _anybody(self) -> User:
+        """The one a page shows before somebody was chosen."""
+        people = [user for user in self.workspace.users.values() if not user.is_bot]
+        if not people:
+            raise Refused("user_not_found")
+        return people[0]
 
     def _visible(self, me: User, room: Channel) -> bool:
         return me.id in room.members or (room.kind == "public" and not me.is_restricted)
@@ -250,6 +266,15 @@ class Acts:
             if user.display_name and " " not in user.display_name:
                 names.setdefault(user.display_name.lower(), user.id)
         return as_typed(text, names)
+
+
+def _window(order: list[str], limit: int | None, around: str | None) -> list[str]:
+    if limit is None or len(order) <= limit:
+        return order
+    if around not in order:
+        return order[-limit:]
+    start = max(0, min(order.index(around) - limit // 2, len(order) - limit))
+    return order[start : start + limit]
 
 
 def _offer(app: App) -> Json:

@@ -211,7 +211,10 @@ def _card(block: Json, at: str) -> Iterator[str]:
 def _chart(block: Json, at: str) -> Iterator[str]:
     if not isinstance(block.get("chart"), dict):
         yield f"missing required field: chart [json-pointer:{at}]"
-    yield from elements.length(block.get("title"), f"{at}/title", most=50)
+    yield from elements.string(block, "title", at, most=50)
+    for name in ("segments", "series"):
+        if isinstance(block.get("chart"), dict) and name in block["chart"]:
+            yield from elements.count(block["chart"], name, f"{at}/chart", least=1, most=6)
 
 
 def _video(block: Json, at: str) -> Iterator[str]:

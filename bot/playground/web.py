@@ -223,8 +223,8 @@ def _page(app: FastAPI, sessions: set[str]) -> None:
     def home() -> Response:
         return index()
 
-    @app.get("/archives/{channel}/{message}")
-    def permalink(channel: str, message: str) -> Response:
+    @app.get("/archives/{place:path}")
+    def permalink(place: str) -> Response:
         return index()
 
     @app.get("/page/{name}")
