@@ -83,8 +83,11 @@ def _thread(call: Call) -> tuple[Channel, str]:
     room = call.joined_channel("channel_id")
     thread = call.text("thread_ts")
     with call.workspace.lock:
-        if thread and thread not in call.workspace.conversation(room.id):
-            raise Refused("thread_not_found")
+        message = call.workspace.conversation(room.id).raw(thread) if thread else None
+    if thread and message is None:
+        raise Refused("thread_not_found")
+    if message is not None:
+        thread = message.get("thread_ts") or thread
     if not thread and room.kind != "im":
         raise Refused("invalid_thread_ts")
     return room, thread

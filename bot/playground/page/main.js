@@ -89,7 +89,8 @@ async function openChannel(id, { thread = null, around = null, keepPath = false 
   await refresh(true);
   if (thread) await openThread(thread);
   else closeThread();
-  if (around) mark(around);
+  if (around && !thread) mark(around);
+  else if (around) document.querySelector(`#messages [data-ts="${CSS.escape(around)}"]`)?.scrollIntoView({ block: "center" });
   return true;
 }
 
@@ -224,10 +225,10 @@ function drawHead() {
   const channel = store.channels.get(at.channel);
   const name = channel.is_im || channel.is_mpim ? directName(channel) : channel.name;
   const mark = channel.is_im || channel.is_mpim ? null : h("span", { class: "hash" }, channel.is_private ? "🔒" : "#");
-  head.replaceChildren(h("h1", {}, mark, name), h("span", { class: "topic" }, channel.topic?.value || channel.purpose?.value || ""),
+  head.replaceChildren(...[h("h1", {}, mark, name), h("span", { class: "topic" }, channel.topic?.value || channel.purpose?.value || ""),
     channel.is_ext_shared ? h("span", { class: "badge" }, "SHARED") : null,
     channel.is_im ? null : h("button", { class: "members", "aria-label": `${channel.members.length} members`, onclick: (event) => members(event.currentTarget, channel) },
-      channel.members.slice(0, 3).map((id) => avatar(id, "tiny")), h("span", {}, String(channel.members.length))));
+      channel.members.slice(0, 3).map((id) => avatar(id, "tiny")), h("span", {}, String(channel.members.length)))].filter(Boolean));
 }
 
 function members(anchor, channel) {
