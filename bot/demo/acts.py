@@ -68,7 +68,8 @@ def connect(stage: Stage, act: Act) -> None:
     stage.start()
     workspace = stage.playground.workspace
     act.update(0, None, "the bot connects")
-    stage.until("connection of the bot", lambda: stage.playground.sockets.connected or None)
+    app = stage.playground.app
+    stage.until("connection of the bot", lambda: stage.playground.sockets.count(app) or None)
     said = sum(
         1
         for reaction_channel in {stage.script.channel}

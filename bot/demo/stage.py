@@ -187,7 +187,8 @@ def demo_settings(
     for section, changes in overrides.items():
         sections.setdefault(section, {}).update(changes)
     kinds = config.sections()
-    return config.Settings(**{name: kinds[name](**given) for name, given in sections.items()})
+    made = {name: kinds[name].model_validate(given) for name, given in sections.items()}
+    return config.load().model_copy(update=made)
 
 
 def free_port() -> int:
