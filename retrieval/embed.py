@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BATCH = 32
+BATCH = 16
 REMEMBERED = 65_536  # token counts; a rebuilt index counts the same texts again
 
 
@@ -90,16 +90,21 @@ class SentenceEmbedder:
         if not texts:
             return np.zeros((0, self.dimensions), dtype=np.float32)
         parts = [self._within_window(text) for text in texts]
-        with self._lock:
-            vectors = encode(
-                [part for each in parts for part in each],
-                batch_size=BATCH,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
+        flat = [part for each in parts for part in each]
+        vectors = np.zeros((len(flat), self.dimensions), dtype=np.float32)
+        # Texts of like length together, or the short ones of a batch are padded to its longest.
+        order = sorted(range(len(flat)), key=lambda place: len(flat[place]))
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH]
+            with self._lock:  # for one batch only: a question must not wait for a whole index
+                vectors[places] = encode(
+                    [flat[place] for place in places],
+                    batch_size=BATCH,
+                    show_progress_bar=False,
+                    convert_to_numpy=True,
+                )
         starts = np.cumsum([0, *(len(each) for each in parts[:-1])])
-        return normalised(np.add.reduceat(vectors.astype(np.float32), starts, axis=0))
+        return normalised(np.add.reduceat(normalised(vectors), starts, axis=0))
 
     def _within_window(self, text: str) -> list[str]:
         if self.count_tokens(text) <= self.window:
@@ -134,7 +139,8 @@ class HashingEmbedder:
         return self._vectors(texts)
 
     def question(self, text: str) -> NDArray[np.float32]:
-        return self._vectors([text])[0]
+        vector: NDArray[np.float32] = self._vectors([text])[0]
+        return vector
 
     def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
         import numpy as np
@@ -151,6 +157,5 @@ def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """The rows at length one; a row of zeros stays what it is."""
     import numpy as np
 
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = np.divide(vectors, np.maximum(lengths, 1e-12), dtype=np.float32)
-    return unit
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / lengths).astype(np.float32)

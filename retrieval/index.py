@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 KIND = "indexes"
 PASSAGES = "passages.jsonl"
 FORMAT = 1
+BETWEEN_CHECKS = 256  # passages; some seconds of embedding
 POOL = 50  # candidates that each ranking hands to the fusion, at least
 
 
@@ -39,14 +41,18 @@ def build(
     embedder: Embedder,
     artifacts: ArtifactStore,
     previous: Index | None = None,
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> Index:
     """Write an index of these passages and open it. Only passages that `previous` lacks are embedded.
+
+    `check` is called now and then; what it raises ends the work, and nothing is left behind.
 
     Raises:
         NoSpace: the disk is full; nothing is left behind.
     """
     unique = list({passage.id: passage for passage in passages}.values())
-    matrix = _vectors(unique, embedder, previous)
+    matrix = _vectors(unique, embedder, previous, check)
     folder = _write(unique, matrix, embedder, artifacts)
     try:
         return open_index(artifacts.open(folder), embedder)
@@ -93,6 +99,7 @@ class Index:
         self._lexical = lexical.Lexical(path)
         self._scopes = np.array([passage.scope for passage in self.passages], dtype=object)
         self._hidden = np.zeros(len(self.passages), dtype=bool)
+        self._hiding = threading.Lock()
         self._said = _rows_by_message(self.passages)
 
     def __len__(self) -> int:
@@ -135,9 +142,11 @@ class Index:
 
     def hide(self, ids: Iterable[str]) -> None:
         """Leave these passages out of every later search: their source is gone."""
-        hidden = self._hidden.copy()
-        hidden[[self.rows[passage_id] for passage_id in ids if passage_id in self.rows]] = True
-        self._hidden = hidden
+        rows = [self.rows[passage_id] for passage_id in ids if passage_id in self.rows]
+        with self._hiding:
+            hidden = self._hidden.copy()  # a search that is under way keeps the mask it began with
+            hidden[rows] = True
+            self._hidden = hidden
 
     def vectors(self, rows: list[int]) -> NDArray[np.float32]:
         """The vectors of these rows, shape [rows, dimensions]."""
@@ -160,7 +169,10 @@ class Index:
 
 
 def _vectors(
-    passages: list[Passage], embedder: Embedder, previous: Index | None
+    passages: list[Passage],
+    embedder: Embedder,
+    previous: Index | None,
+    check: Callable[[], None],
 ) -> NDArray[np.float32]:
     import numpy as np
 
@@ -170,7 +182,10 @@ def _vectors(
     new = [row for row, passage in enumerate(passages) if passage.id not in known]
     if previous is not None and old:
         matrix[old] = previous.vectors([known[passages[row].id] for row in old])
-    matrix[new] = embedder.passages([passages[row].text for row in new])
+    for start in range(0, len(new), BETWEEN_CHECKS):
+        check()
+        rows = new[start : start + BETWEEN_CHECKS]
+        matrix[rows] = embedder.passages([passages[row].text for row in rows])
     return matrix
 
 

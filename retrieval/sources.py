@@ -35,7 +35,7 @@ def from_slack(db: Connection, settings: Settings, embedder: Embedder) -> Iterat
     channels = {channel.id: channel for channel in messages.all_channels(db)}
     approved = pairs.in_state(db, PairState.APPROVED)
     for pair in approved:
-        yield from _of_pair(pair, _scope(pair, channels), cut)
+        yield from _of_pair(pair, scope_of(pair, channels), cut)
     in_pairs = {name for pair in approved for name in _names(pair)}
     answered = messages.answered_by_apps(db)
     for channel_id, said in groupby(messages.every(db), key=lambda message: message.channel):
@@ -116,7 +116,7 @@ def _limit(settings: Settings, embedder: Embedder) -> int:
     return min(settings.retrieval.chunk_tokens, embedder.window)
 
 
-def _scope(pair: Pair, channels: Mapping[str, Channel]) -> str:
+def scope_of(pair: Pair, channels: Mapping[str, Channel]) -> str:
     """A channel that was made private since takes its pairs along; the other way it does not."""
     channel = channels.get(pair.channel)
     return channel.scope if channel is not None and pair.scope == PUBLIC else pair.scope

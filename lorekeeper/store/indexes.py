@@ -12,6 +12,8 @@ from lorekeeper.domain import PairState
 from lorekeeper.store.rows import revive
 from lorekeeper.tables import channels, indexes, messages, pairs
 
+AT_ONCE = 1000  # values in one statement; databases have a limit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIndex:
@@ -71,23 +73,29 @@ def stamp(db: Connection) -> Stamp:
 
 def gone(db: Connection, names: Iterable[str]) -> set[str]:
     """Those of these messages ("CHANNEL/TS") that are stored no longer."""
-    wanted = set(names)
-    stamps = {name.partition("/")[2] for name in wanted}
-    found = db.execute(
-        select(messages.c.channel, messages.c.ts).where(messages.c.ts.in_(stamps))
-    ).tuples()
-    return wanted - {f"{channel}/{ts}" for channel, ts in found}
+    return set(names) - _stored(db, names, messages.c.channel, messages.c.ts)
 
 
 def unapproved(db: Connection, names: Iterable[str]) -> set[str]:
     """Those of these answering messages ("CHANNEL/TS") that no approved pair holds any more."""
-    wanted = set(names)
-    stamps = {name.partition("/")[2] for name in wanted}
-    approved: ColumnElement[bool] = pairs.c.state == PairState.APPROVED
-    found = db.execute(
-        select(pairs.c.channel, pairs.c.answer_ts).where(pairs.c.answer_ts.in_(stamps), approved)
-    ).tuples()
-    return wanted - {f"{channel}/{ts}" for channel, ts in found}
+    approved = pairs.c.state == PairState.APPROVED
+    return set(names) - _stored(db, names, pairs.c.channel, pairs.c.answer_ts, approved)
+
+
+def _stored(
+    db: Connection,
+    names: Iterable[str],
+    channel: ColumnElement[str],
+    ts: ColumnElement[str],
+    *conditions: ColumnElement[bool],
+) -> set[str]:
+    stamps = sorted({name.partition("/")[2] for name in names})
+    found = set[str]()
+    for start in range(0, len(stamps), AT_ONCE):
+        some = ts.in_(stamps[start : start + AT_ONCE])
+        rows = db.execute(select(channel, ts).where(some, *conditions))
+        found |= {f"{channel_id}/{at}" for channel_id, at in rows}
+    return found
 
 
 def _extent(db: Connection, table: Table) -> tuple[float, ...]:

@@ -50,6 +50,30 @@ def remove(db: Connection, channel_id: str, ts: str) -> bool:
     return bool(gone.rowcount)
 
 
+def remove_channel(db: Connection, channel_id: str) -> None:
+    """Delete a channel's messages; the channel itself is kept, to be read anew from its beginning."""
+    db.execute(delete(messages).where(messages.c.channel == channel_id))
+    anew = update(channels).where(channels.c.id == channel_id)
+    db.execute(anew.values(backfilled_to=None, backfill_done=False))
+
+
+def backfilled_to(db: Connection, channel_id: str) -> tuple[str | None, bool]:
+    """The oldest `ts` that was read from the channel's history, and whether that was all of it."""
+    found = db.execute(
+        select(channels.c.backfilled_to, channels.c.backfill_done).where(
+            channels.c.id == channel_id
+        )
+    )
+    row = found.one_or_none()
+    return (row.backfilled_to, row.backfill_done) if row is not None else (None, False)
+
+
+def backfilled(db: Connection, channel_id: str, *, to: str | None, done: bool) -> None:
+    """Remember how far back the channel's history was read."""
+    read = update(channels).where(channels.c.id == channel_id)
+    db.execute(read.values(backfilled_to=to, backfill_done=done))
+
+
 def thread(db: Connection, channel_id: str, root: str) -> list[Message]:
     """The root message and its replies, oldest first."""
     found = db.execute(
@@ -96,7 +120,7 @@ def answered_by_apps(db: Connection) -> set[tuple[str, str]]:
         .where(messages.c.is_bot.is_(True), messages.c.thread_ts.is_not(None))
         .distinct()
     )
-    return {(channel_id, root) for channel_id, root in found.tuples()}
+    return {(channel_id, root) for channel_id, root in found}
 
 
 def count(db: Connection) -> int:

@@ -1,0 +1,268 @@
+"""The index follows the database, and never quotes what was taken back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState, Passage
+from lorekeeper.settings import Retrieval, Settings, Store
+from lorekeeper.store import indexes, messages, pairs
+from retrieval import refresh, sources
+from retrieval.embed import HashingEmbedder
+from retrieval.refresh import Refresher
+
+EVERYONE = frozenset({PUBLIC})
+
+
+@pytest.fixture
+def settings(data: Path) -> Settings:
+    return Settings(store=Store(data=data), retrieval=Retrieval(refresh_seconds=0.01))
+
+
+@pytest.fixture
+def refresher(engine: Engine, settings: Settings) -> Iterator[Refresher]:
+    made = Refresher(engine, settings, HashingEmbedder())
+    yield made
+    made.stop()
+
+
+def say(engine: Engine, text: str, ts: str = "100.0", *, private: bool = False) -> Message:
+    message = Message(channel="C1", ts=ts, author="U1", text=text)
+    with engine.begin() as db:
+        messages.put_channel(db, Channel(id="C1", name="ops", is_private=private))
+        messages.put(db, message)
+    return message
+
+
+def approve(engine: Engine, question: str, answer: str) -> Pair:
+    candidate = Pair(
+        id=0,
+        question=question,
+        answer=answer,
+        state=PairState.CANDIDATE,
+        origin=Origin.REACTION,
+        channel="C1",
+        scope=PUBLIC,
+        conversation="C1/1.0",
+        source="https://example.com/p1",
+        answer_ts="2.0",
+        question_ts="1.0",
+        captured_by="U9",
+    )
+    with engine.begin() as db:
+        return pairs.move(db, pairs.add(db, candidate), PairState.APPROVED, by="U9")
+
+
+def found(
+    search: Callable[..., list[refresh.Hit]], question: str, scopes: frozenset[str] = EVERYONE
+) -> list[str]:
+    return [hit.passage.text for hit in search(question, scopes=scopes, k=5)]
+
+
+def test_what_is_said_can_be_found_after_a_look(engine: Engine, refresher: Refresher) -> None:
+    assert found(refresher.search, "backup") == []
+    say(engine, "backups run at night")
+    assert refresher.look()
+    assert found(refresher.search, "backups") == ["backups run at night"]
+    assert not refresher.look()
+
+
+def test_an_edit_replaces_what_was_said(engine: Engine, refresher: Refresher) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    say(engine, "backups run at noon")
+    refresher.look()
+    assert found(refresher.index.search, "backups") == ["backups run at noon"]
+
+
+def test_a_deleted_message_is_not_quoted_even_before_the_next_look(
+    engine: Engine, refresher: Refresher
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    with engine.begin() as db:
+        messages.remove(db, "C1", "100.0")
+    assert found(refresher.search, "backups") == []
+
+
+def test_a_retired_pair_is_not_quoted_and_leaves_its_place_to_the_next(
+    engine: Engine, refresher: Refresher
+) -> None:
+    pair = approve(engine, "When do backups run?", "At night.")
+    say(engine, "backups are boring")
+    refresher.look()
+    assert refresher.search("backups run", scopes=EVERYONE, k=1)[0].passage.author == ""
+    with engine.begin() as db:
+        pairs.move(db, pair, PairState.RETIRED, by="U9")
+    hits = refresher.search("backups run", scopes=EVERYONE, k=1)
+    assert [hit.passage.text for hit in hits] == ["backups are boring"]
+
+
+def test_what_was_said_in_a_channel_that_became_private_is_no_longer_public(
+    engine: Engine, refresher: Refresher
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    with engine.begin() as db:
+        messages.put_channel(db, Channel(id="C1", name="ops", is_private=True))
+    assert found(refresher.search, "backups") == []
+    refresher.look()
+    assert found(refresher.search, "backups") == []
+    assert found(refresher.search, "backups", frozenset({"C1"})) == ["backups run at night"]
+
+
+def test_what_is_deleted_while_the_next_index_is_built_is_in_neither(
+    engine: Engine, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(engine, "backups run at night")
+    real = refresh.build
+
+    def slow_build(*args: object, **options: object) -> object:
+        with engine.begin() as db:
+            messages.remove(db, "C1", "100.0")
+        return real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(refresh, "build", slow_build)
+    refresher.look()
+    assert found(refresher.index.search, "backups") == []
+
+
+def test_the_old_index_serves_while_the_new_one_is_built(
+    engine: Engine, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    seen = list[list[str]]()
+    real = refresh.build
+
+    def build_and_search(*args: object, **options: object) -> object:
+        seen.append(found(refresher.search, "backups"))
+        return real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(refresh, "build", build_and_search)
+    say(engine, "restores run at noon", ts="90000.0")
+    refresher.look()
+    assert seen == [["backups run at night"]]
+
+
+def test_only_the_newest_index_stays_on_the_disk(
+    engine: Engine, refresher: Refresher, data: Path
+) -> None:
+    for hour in range(4):
+        say(engine, f"it is {hour} o'clock")
+        refresher.look()
+    with engine.begin() as db:
+        current = indexes.current(db)
+    assert current is not None
+    assert current.folder == refresher.index.folder
+    assert (current.hash, current.passages) == (refresher.index.hash, 1)
+    kept = [path.name for path in (data / "indexes").iterdir()]
+    assert current.folder.removeprefix("indexes/") in kept
+    assert len(kept) <= 2  # the newest, and the empty one that was never recorded
+
+
+def test_the_last_index_is_opened_at_the_next_start(
+    engine: Engine, refresher: Refresher, settings: Settings
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    embedder = HashingEmbedder()
+    again = Refresher(engine, settings, embedder)
+    assert found(again.search, "backups") == ["backups run at night"]
+    again.look()
+    assert embedder.embedded == []
+
+
+def test_a_damaged_index_is_built_again(
+    engine: Engine, refresher: Refresher, settings: Settings, data: Path
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    (data / refresher.index.folder / "passages.jsonl").write_text("")
+    again = Refresher(engine, settings, HashingEmbedder())
+    assert len(again.index) == 0
+    again.look()
+    assert found(again.search, "backups") == ["backups run at night"]
+
+
+def test_the_thread_follows_by_itself(engine: Engine, refresher: Refresher) -> None:
+    with refresher:
+        message = say(engine, "backups run at night")
+        assert refresher.wait_for(lambda index: len(index) == 1, timeout=20)
+        assert refresher.wait_past(message.at, timeout=20)
+
+
+def test_a_failure_is_logged_and_told_and_does_not_end_the_following(
+    engine: Engine,
+    refresher: Refresher,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    say(engine, "backups run at night")
+    real, failed = sources.from_slack, threading.Event()
+
+    def fail_once(*args: object) -> Iterator[Passage]:
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError("made to fail")
+        return real(*args)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(sources, "from_slack", fail_once)
+    errors = list[str]()
+    tell = refresher._tell
+    monkeypatch.setattr(
+        refresher,
+        "_tell",
+        lambda **told: (errors.append(str(told.get("error", ""))), tell(**told)),
+    )
+    with refresher:
+        assert refresher.wait_for(lambda index: len(index) == 1, timeout=20)
+    assert "made to fail" in caplog.text
+    assert any(error.startswith("ZeroDivisionError") for error in errors)
+
+
+def test_documents_are_read_again_when_they_change(
+    engine: Engine, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "LOOK_AT_DOCUMENTS", 0.0)
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text("# Backups\n\nAt night.")
+    settings = Settings(store=Store(data=data), retrieval=Retrieval(documents=(str(page.parent),)))
+    refresher = Refresher(engine, settings, HashingEmbedder())
+    assert refresher.look()
+    assert found(refresher.search, "backups") == ["Backups\n\nAt night."]
+    page.write_text("# Backups\n\nAt noon, every day.")
+    assert refresher.look()
+    assert found(refresher.search, "backups") == ["Backups\n\nAt noon, every day."]
+
+
+def test_a_missing_folder_is_told_and_the_rest_goes_on(engine: Engine, data: Path) -> None:
+    settings = Settings(
+        store=Store(data=data), retrieval=Retrieval(documents=(str(data / "nowhere"),))
+    )
+    refresher = Refresher(engine, settings, HashingEmbedder())
+    say(engine, "backups run at night")
+    refresher.look()
+    assert "nowhere" in refresher.status.error
+    assert found(refresher.search, "backups") == ["backups run at night"]
+
+
+def test_indexes_of_the_same_content_are_recorded_once(
+    engine: Engine, refresher: Refresher, data: Path
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    say(engine, "backups run at night")  # stored again, the same
+    assert refresher.look()
+    with engine.begin() as db:
+        last = indexes.current(db)
+    assert last is not None
+    assert last.id == 1
+    assert ArtifactStore(data).open(last.folder)
