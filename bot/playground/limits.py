@@ -24,7 +24,7 @@ _DEPTH = 4
 
 def check_text(text: str) -> None:
     """Raises Refused(msg_too_long)."""
-    if len(escaped(text).encode()) > TEXT_BYTES:
+    if len(escaped(text).encode(errors="surrogatepass")) > TEXT_BYTES:
         raise Refused("msg_too_long")
 
 
