@@ -1,0 +1,65 @@
+"""The question that a message answers is found in threads and in flat, busy channels."""
+
+from __future__ import annotations
+
+from lorekeeper.domain import Message
+from lorekeeper.questions import SURE, asks, mine, question_for
+
+
+def said(at: float, author: str, text: str, thread: float | None = None) -> Message:
+    root = f"{thread:.6f}" if thread is not None else None
+    return Message(channel="C", ts=f"{at:.6f}", author=author, text=text, thread_ts=root)
+
+
+def test_in_a_thread_the_root_asks() -> None:
+    root = said(1, "UA", "How do I rotate keys?", thread=1)
+    reply = said(9, "UB", "Run `vault rotate`.", thread=1)
+    assert question_for(reply, [root]) == root
+
+
+def test_nobody_answers_themselves() -> None:
+    root = said(1, "UA", "How do I rotate keys?", thread=1)
+    assert question_for(said(9, "UA", "Found it: `vault rotate`.", thread=1), [root]) is None
+
+
+def test_in_a_flat_channel_the_mention_decides() -> None:
+    messages = [
+        said(1, "UA", "How do I rotate keys?"),
+        said(20, "UB", "Where is the release calendar?"),
+        said(40, "UC", "good morning"),
+    ]
+    answer = said(60, "UD", "<@UA> run the rotate script, it asks for the new name")
+    assert question_for(answer, messages) == messages[0]
+
+
+def test_a_question_in_pieces_is_one_question() -> None:
+    messages = [said(1, "UA", "I get a timeout"), said(20, "UA", "how do I make it longer?")]
+    found = question_for(said(60, "UB", "Set the timeout in the settings file."), messages)
+    assert found is not None
+    assert found.text == "I get a timeout\nhow do I make it longer?"
+    assert found.ts == messages[0].ts
+
+
+def test_chatter_answers_nothing() -> None:
+    assert question_for(said(60, "UB", "nice weather"), [said(1, "UA", "good morning")]) is None
+    assert question_for(said(9000, "UB", "use rotate"), [said(1, "UA", "How do I rotate?")]) is None
+
+
+def test_mining_says_how_sure_it_is() -> None:
+    messages = [
+        said(1, "UA", "How do I rotate the vault keys?"),
+        said(30, "UB", "<@UA> run `vault rotate`, the keys are replaced at once"),
+        said(60, "UA", "<@UB> thanks, that works"),
+        said(5000, "UC", "Is anyone at the office?"),
+        said(5900, "UD", "deploy is done"),
+    ]
+    found = mine(messages)
+    assert [pair.question.author for pair in found if pair.confidence >= SURE] == ["UA"]
+    assert all(0 <= pair.confidence <= 1 for pair in found)
+
+
+def test_what_reads_as_a_question() -> None:
+    assert asks("why is it slow")
+    assert asks("does `a ? b : c` work")
+    assert not asks("it works now")
+    assert not asks("see `x?`")
