@@ -34,7 +34,8 @@ events = Table(
     "events",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("payload", JSON, nullable=False),
+    Column("payload", JSON, nullable=False),  # emptied once it was worked on: it is not redacted
+    Column("lane", String(64)),  # events of one lane are worked on one after the other
     Column("state", String(16), nullable=False, default="new"),  # new, claimed, done, failed
     Column("received_at", Float, nullable=False),
     Column("claimed_at", Float),
@@ -42,6 +43,16 @@ events = Table(
     Column("attempt", Integer, nullable=False, default=0),
     Column("error", Text),
     Index(None, "state", "received_at"),
+    Index(None, "lane", "state"),
+)
+
+# Which Slack message shows a thing, for the one message that is edited: "pair:7", "deployment:3".
+cards = Table(
+    "cards",
+    metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("channel", String(32), nullable=False),
+    Column("ts", String(32), nullable=False),
 )
 
 channels = Table(

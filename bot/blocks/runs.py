@@ -1,0 +1,223 @@
+"""A run, its adapter and its evidence in; the one message about it out."""
+
+from __future__ import annotations
+
+import math
+
+from bot.blocks.text import (
+    Block,
+    actions,
+    button,
+    context,
+    escaped,
+    quoted,
+    section,
+    table,
+)
+from lorekeeper.domain import Adapter, Arm, Deployment, Evaluation, Outcome, Progress, Run, RunState
+
+BAR = 20  # squares
+EXAMPLES = 2  # held-out questions shown with their answers
+
+STATES = {
+    RunState.QUEUED: ":hourglass_flowing_sand: waits for a worker",
+    RunState.RUNNING: ":gear: running",
+    RunState.DONE: ":checkered_flag: done",
+    RunState.FAILED: ":x: failed",
+    RunState.CANCELLED: ":octagonal_sign: cancelled",
+}
+VERDICTS = {
+    Outcome.PROMOTE: ":white_check_mark: *Promoted*: it answers better.",
+    Outcome.KEEP: ":no_entry_sign: *Kept out*: what is served stays.",
+    Outcome.UNDECIDED: ":scales: *Undecided*: too little evidence, so what is served stays.",
+}
+
+
+def card(run: Run, adapter: Adapter | None = None, served: Deployment | None = None) -> list[Block]:
+    """The run as it is now; at the end with its verdict, the comparison and what can be done."""
+    head = section(
+        f"*Run {run.id}* · recipe `{escaped(run.recipe, 40)}` · {STATES[run.state]}"
+        f"\nasked for by {_person(run.requested_by)}"
+    )
+    if run.is_over:
+        return [head, *_ending(run, adapter, served)]
+    return [head, section(_progress(run.progress)), *_cancelling(run)]
+
+
+def line(run: Run) -> str:
+    """The run in one line of mrkdwn."""
+    who = _person(run.requested_by)
+    detail = f": {escaped(run.error, 200)}" if run.error else ""
+    step = f" {run.progress.step}/{run.progress.steps}" if run.state is RunState.RUNNING else ""
+    return (
+        f"• *Run {run.id}* {STATES[run.state]}{step}, `{escaped(run.recipe, 40)}`, by {who}{detail}"
+    )
+
+
+def summary(run: Run) -> str:
+    """Plain text, for notifications."""
+    return f"Run {run.id} is {run.state}."
+
+
+def loaded(deployment: Deployment) -> list[Block]:
+    """The engine serves something else from now on, or could not."""
+    if deployment.error:
+        return [
+            section(
+                f":warning: The engine could not load `{deployment.adapter}`:"
+                f" {escaped(deployment.error, 1000)}\nWhat was served before is served on."
+            )
+        ]
+    return [
+        section(
+            f":zap: `{deployment.adapter}` answers now, promoted by {_person(deployment.by)}:"
+            f" {escaped(deployment.why, 1000)}"
+        ),
+        actions(_roll_back()),
+    ]
+
+
+def comparison(evaluation: Evaluation) -> list[Block]:
+    """All arms on the same questions."""
+    rows = [["Arm", "NLL (less is better)", "F1"]]
+    rows += [
+        [score.arm.value, _number(score.mean_nll), _number(score.mean_f1)]
+        for score in evaluation.arms
+    ]
+    measured = (
+        f"{len(evaluation.questions)} held-out questions, never trained on,"
+        f" at {escaped(evaluation.precision, 20)}. NLL: nats for each token of the reference answer."
+    )
+    return [table(rows), context(measured)]
+
+
+def adapters_table(adapters: list[Adapter], served: str) -> list[Block]:
+    rows = [["Adapter", "Run", "NLL with retrieval", "Verdict"]]
+    for adapter in adapters[-20:]:
+        nll = _number(_mean(adapter.evaluation, Arm.TUNED_RETRIEVAL))
+        name = f"{adapter.name} (served)" if adapter.name == served else adapter.name
+        rows.append([name, str(adapter.run_id), nll, adapter.verdict.outcome.value])
+    return [table(rows)]
+
+
+def _ending(run: Run, adapter: Adapter | None, served: Deployment | None) -> list[Block]:
+    if run.state is RunState.FAILED:
+        return [
+            section(f"*Why*: {escaped(run.error or 'unknown', 2000)}"),
+            context("What was trained so far is kept: `/lore retrain` starts anew."),
+        ]
+    if run.state is RunState.CANCELLED or adapter is None:
+        by = _person(run.cancel_requested_by) if run.cancel_requested_by else "somebody"
+        return [section(f"Cancelled by {by}. What is served did not change.")]
+    return [
+        section(_verdict(adapter)),
+        *comparison(adapter.evaluation),
+        *_examples(adapter.evaluation),
+        _choices(adapter, served),
+        context(
+            f"Next: `/lore ask …` to try it, `/lore adapters` to compare. Dataset {adapter.dataset_id}."
+        ),
+    ]
+
+
+def _verdict(adapter: Adapter) -> str:
+    reasons = "\n".join(f"• {escaped(reason, 400)}" for reason in adapter.verdict.reasons[:6])
+    return f"*Adapter {adapter.name}* {VERDICTS[adapter.verdict.outcome]}\n{reasons}"
+
+
+def _examples(evaluation: Evaluation) -> list[Block]:
+    """The same question before and after, to read side by side."""
+    before = _answers(evaluation, Arm.RETRIEVAL) or _answers(evaluation, Arm.BASE)
+    after = _answers(evaluation, Arm.TUNED_RETRIEVAL) or _answers(evaluation, Arm.TUNED)
+    shown: list[Block] = []
+    for question, old, new in list(zip(evaluation.questions, before, after, strict=False))[
+        :EXAMPLES
+    ]:
+        shown.append(
+            section(
+                f"*{escaped(question, 300)}*\n_before_\n{quoted(old, 600)}\n_after_\n{quoted(new, 600)}"
+            )
+        )
+    return shown
+
+
+def _choices(adapter: Adapter, served: Deployment | None) -> Block:
+    if served is not None and served.adapter_id == adapter.id:
+        return actions(_roll_back())
+    return actions(
+        button(
+            f"Promote {adapter.name}",
+            "run_promote",
+            adapter.name,
+            style="primary",
+            confirm=f"{adapter.name} will answer everyone from now on.",
+        )
+    )
+
+
+def _roll_back() -> Block:
+    return button(
+        "Roll back",
+        "run_rollback",
+        "now",
+        style="danger",
+        confirm="What was served before will answer again.",
+    )
+
+
+def _cancelling(run: Run) -> list[Block]:
+    if run.cancel_requested_by:
+        return [context(f"{_person(run.cancel_requested_by)} asked it to stop; it stops soon.")]
+    return [
+        actions(
+            button(
+                "Cancel",
+                "run_cancel",
+                str(run.id),
+                style="danger",
+                confirm="The run stops. Its last checkpoint is kept.",
+            )
+        )
+    ]
+
+
+def _progress(progress: Progress) -> str:
+    share = progress.step / progress.steps if progress.steps else 0.0
+    full = round(BAR * min(1.0, max(0.0, share)))
+    numbers = [f"{progress.step}/{progress.steps} steps"] if progress.steps else []
+    if progress.loss is not None:
+        numbers.append(f"loss {progress.loss:.3f}")
+    if progress.tokens_per_second is not None:
+        numbers.append(f"{progress.tokens_per_second:.0f} tokens/s")
+    if progress.seconds_left is not None:
+        numbers.append(f"{_duration(progress.seconds_left)} left")
+    note = f"\n_{escaped(progress.note, 300)}_" if progress.note else ""
+    return (
+        f"*{progress.stage.value}* `{'█' * full}{'░' * (BAR - full)}` {' · '.join(numbers)}{note}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "a while"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _mean(evaluation: Evaluation, arm: Arm) -> float:
+    return next((s.mean_nll for s in evaluation.arms if s.arm is arm), math.nan)
+
+
+def _answers(evaluation: Evaluation, arm: Arm) -> tuple[str, ...]:
+    return next((s.answers for s in evaluation.arms if s.arm is arm), ())
+
+
+def _person(by: str) -> str:
+    return f"<@{by}>" if by[:1] in {"U", "W"} and by.isalnum() else f"`{escaped(by, 60)}`"

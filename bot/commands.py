@@ -1,0 +1,237 @@
+"""What stands after `/lore` in; done, with an answer that only the person sees, out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bot import capture, gateway, mirror, reply, runs, threads
+from bot.access import Right
+from bot.blocks import answers as answer_blocks
+from bot.blocks import modals
+from bot.blocks import runs as run_blocks
+from bot.blocks.home import served
+from bot.blocks.text import escaped, section
+from bot.desk import Desk, Json
+from bot.tell import respond
+from lorekeeper.domain import Answer, Origin, PairState
+from lorekeeper.errors import BadInput, LorekeeperError
+from lorekeeper.redact import redact
+from lorekeeper.store import adapters, datasets, deployments, feedback, pairs, reading
+from lorekeeper.store import events as stored_events
+from lorekeeper.store import runs as stored_runs
+from lorekeeper.text import mrkdwn_to_markdown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A command as a person typed it."""
+
+    by: str
+    channel: str
+    rest: str
+    body: Json
+
+    @property
+    def words(self) -> list[str]:
+        return self.rest.split()
+
+
+def run(desk: Desk, body: Json) -> None:
+    """Do what `/lore …` asks for; an unknown word gets the list."""
+    word, _, rest = body.get("text", "").strip().partition(" ")
+    command = COMMANDS.get(word.lower() or "help")
+    if command is None:
+        respond(body, f"There is no `/lore {escaped(word, 40)}`.\n{_list()}")
+        return
+    command.do(
+        desk,
+        Given(by=body["user_id"], channel=body["channel_id"], rest=rest.strip(), body=body),
+    )
+
+
+def help_(desk: Desk, given: Given) -> None:
+    emoji = desk.settings.bot.capture_emoji
+    respond(
+        given.body,
+        f"React with :{emoji}: on a good answer to save it; mention me to ask.\n{_list()}",
+    )
+
+
+def ask(desk: Desk, given: Given) -> None:
+    """An answer for the asker's eyes, so it may quote whatever the asker can see."""
+    if not given.rest:
+        raise BadInput("You asked nothing.", fix="Write `/lore ask` and your question.")
+    question = redact(mrkdwn_to_markdown(given.rest), people=False).text
+    asking = reply.asking_of(
+        desk,
+        mirror.describe_or_unknown(desk, given.channel),
+        given.by,
+        [{"role": "user", "content": question}],
+        alone=True,
+    )
+    respond(given.body, "Searching what was said…")
+    made: Answer | None = None
+    for piece in gateway.ask(desk.settings.serving, asking):
+        made = piece.answer or made
+    if made is None:
+        raise LorekeeperError("The answer broke off.", fix="Ask again.")
+    respond(given.body, made.text, answer_blocks.only_for_you(made))
+
+
+def save(desk: Desk, given: Given) -> None:
+    channel, ts = threads.place_of(given.rest)
+    try:
+        capture.propose(desk, channel=channel, ts=ts, by=given.by, origin=Origin.COMMAND)
+    except capture.NoQuestion as error:
+        respond(
+            given.body, str(error), modals.offer_to_word(error.what, channel, ts, Origin.COMMAND)
+        )
+
+
+def retrain(desk: Desk, given: Given) -> None:
+    from builder.retrain import request
+
+    desk.access.require(given.by, Right.TRAIN)
+    recipe, options = _recipe_and_options(given.words)
+    queued = request(
+        desk.engine,
+        desk.settings,
+        by=given.by,
+        recipe=recipe,
+        options=options,
+        channel=given.channel,
+    )
+    respond(given.body, f"Run {queued.id} is queued. Its message here is edited as it goes on.")
+
+
+def list_runs(desk: Desk, given: Given) -> None:
+    with reading(desk.engine) as db:
+        latest = stored_runs.latest(db, 10)
+    lines = "\n".join(run_blocks.line(one) for one in latest)
+    respond(given.body, lines or "There was no run yet. `/lore retrain` starts one.")
+
+
+def cancel(desk: Desk, given: Given) -> None:
+    with reading(desk.engine) as db:
+        open_runs = stored_runs.unfinished(db)
+    if not given.rest and not open_runs:
+        raise BadInput("No run waits or works.", fix="`/lore runs` lists the last ones.")
+    run_id = _number(given.rest) if given.rest else open_runs[-1].id
+    stopped = runs.cancel(desk, run_id, by=given.by)
+    respond(given.body, f"Run {stopped.id} {'is cancelled' if stopped.is_over else 'stops soon'}.")
+
+
+def list_adapters(desk: Desk, given: Given) -> None:
+    with reading(desk.engine) as db:
+        made, current = adapters.all(db), deployments.current(db)
+    if not made:
+        respond(given.body, "No adapter was trained yet. `/lore retrain` starts a run.")
+        return
+    name = current.adapter if current is not None else "base"
+    respond(
+        given.body,
+        f"{len(made)} adapters; {name} is served.",
+        [section(served(current)), *run_blocks.adapters_table(made, name)],
+    )
+
+
+def promote(desk: Desk, given: Given) -> None:
+    name, _, why = given.rest.partition(" ")
+    if not name:
+        raise BadInput("Promote which adapter?", fix="Write `/lore promote v2 why`.")
+    deployment = runs.promote(desk, name, by=given.by, why=why)
+    respond(given.body, f"`{deployment.adapter}` is being loaded; I say when it answers.")
+
+
+def roll_back(desk: Desk, given: Given) -> None:
+    deployment = runs.roll_back(desk, by=given.by, why=given.rest)
+    respond(given.body, f"Back to `{deployment.adapter}`; I say when it answers.")
+
+
+def dataset(desk: Desk, given: Given) -> None:
+    with reading(desk.engine) as db:
+        counts, frozen, thumbs = pairs.counts(db), datasets.latest(db), feedback.counts(db)
+    newest = (
+        f"Newest version: `{frozen.name}`, {frozen.train} to train on and {frozen.heldout} held out."
+        if frozen is not None
+        else "No version was frozen yet; `/lore retrain` freezes one."
+    )
+    states = " · ".join(f"{counts[state]} {state.value}" for state in PairState)
+    respond(
+        given.body, f"Pairs: {states}\n{newest}\n:thumbsup: {thumbs[0]}  :thumbsdown: {thumbs[1]}"
+    )
+
+
+def status(desk: Desk, given: Given) -> None:
+    health = gateway.health(desk.settings.serving)
+    with reading(desk.engine) as db:
+        current, waiting = deployments.current(db), stored_events.unfinished(db)
+    answering = (
+        ":warning: The answering service does not answer."
+        if health is None
+        else f"Answering service: {escaped(str(health.get('status')), 60)}, engine"
+        f" {escaped(str(health.get('engine')), 60)}, model `{escaped(str(health.get('model')), 100)}`,"
+        f" {escaped(str((health.get('index') or {}).get('passages', 0)), 20)} passages."
+    )
+    respond(
+        given.body, f"{answering}\n{served(current)}\n{waiting} events wait or are being worked on."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    do: Callable[[Desk, Given], None]
+    usage: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "help": Command(do=help_, usage="help", help="this list"),
+    "ask": Command(do=ask, usage="ask TEXT", help="an answer that only you see"),
+    "save": Command(do=save, usage="save LINK", help="save the linked message as an answer"),
+    "status": Command(do=status, usage="status", help="what is served, and whether it works"),
+    "dataset": Command(do=dataset, usage="dataset", help="how many pairs there are"),
+    "retrain": Command(
+        do=retrain, usage="retrain [RECIPE] [KEY=VALUE …]", help="train an adapter, and judge it"
+    ),
+    "runs": Command(do=list_runs, usage="runs", help="the last runs"),
+    "cancel": Command(do=cancel, usage="cancel [ID]", help="stop a run"),
+    "adapters": Command(do=list_adapters, usage="adapters", help="the adapters, compared"),
+    "promote": Command(do=promote, usage="promote vN [WHY]", help="serve an adapter"),
+    "rollback": Command(do=roll_back, usage="rollback [WHY]", help="serve what was served before"),
+}
+
+
+def _list() -> str:
+    return "\n".join(f"• `/lore {command.usage}` {command.help}" for command in COMMANDS.values())
+
+
+def _recipe_and_options(words: list[str]) -> tuple[str | None, dict[str, Any]]:
+    """Raises BadInput for a second word without a value."""
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise BadInput(
+            f"`{escaped(names[1], 40)}` has no value.", fix="Write options as `key=value`."
+        )
+    options = dict(word.split("=", 1) for word in words if "=" in word)
+    return (names[0] if names else None), {key: _value(text) for key, text in options.items()}
+
+
+def _value(text: str) -> Any:
+    """A number, true or false as such; everything else is a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _number(text: str) -> int:
+    digits = text.strip().lstrip("#")
+    if not digits.isdigit():
+        raise BadInput(
+            f"`{escaped(text, 40)}` is not the number of a run.", fix="`/lore runs` lists them."
+        )
+    return int(digits)

@@ -1,0 +1,66 @@
+"""A thumb, a reason, a better answer in; Feedback, and from a correction a new candidate, out."""
+
+from __future__ import annotations
+
+from bot import capture
+from bot.blocks.pairs import saved
+from bot.desk import Desk
+from bot.tell import whisper
+from lorekeeper.domain import Answer, Feedback
+from lorekeeper.store import answers, feedback, reading
+from lorekeeper.text import normalise
+
+
+def praise(desk: Desk, answer_id: str, *, by: str) -> Feedback:
+    """A thumb up."""
+    with desk.engine.begin() as db:
+        return feedback.give(db, answer_id=answer_id, by=by, helpful=True)
+
+
+def blame(desk: Desk, answer_id: str, *, by: str) -> Answer:
+    """A thumb down counts at once, whether or not the person says more; the answer, to correct it."""
+    with desk.engine.begin() as db:
+        feedback.give(db, answer_id=answer_id, by=by, helpful=False)
+        return answers.get(db, answer_id)
+
+
+def explain(
+    desk: Desk, answer_id: str, *, by: str, reason: str, question: str, better: str
+) -> Feedback:
+    """Why it was wrong; a better answer becomes a candidate that names what it replaces.
+
+    Raises:
+        NotAllowed: guests may judge, but not add to what is learned.
+        StaleDecision: somebody corrected this answer before.
+    """
+    with reading(desk.engine) as db:
+        answer = answers.get(db, answer_id)
+    pair = None
+    if better and normalise(better) != normalise(answer.text):
+        pair = capture.correct(
+            desk,
+            question=question or answer.question,
+            answer=better,
+            instead_of=answer.text,
+            by=by,
+            channel=answer.channel,
+            ts=answer.message_ts or answer.id,
+        )
+    with desk.engine.begin() as db:
+        given = feedback.give(
+            db,
+            answer_id=answer_id,
+            by=by,
+            helpful=False,
+            reason=reason,
+            pair_id=pair.id if pair is not None else None,
+        )
+    whisper(
+        desk,
+        channel=answer.channel,
+        user=by,
+        thread_ts=answer.thread_ts,
+        text="Thank you. " + ("Your answer waits for review." if pair else "That was noted."),
+        blocks=saved(pair) if pair is not None else None,
+    )
+    return given

@@ -1,0 +1,132 @@
+"""Stored events in; what they mean to the bot out. They come from the inbox, each one once."""
+
+from __future__ import annotations
+
+import structlog
+from slack_bolt import App
+
+from bot import backfill, capture, home, mirror, reply, review, welcome
+from bot.desk import Desk, Json
+from bot.door import Listener, door
+
+log = structlog.get_logger(__name__)
+
+
+def register(app: App, desk: Desk) -> None:
+    for name, listener in EVENTS.items():
+        app.event(name)(door(desk, listener))
+
+
+def app_mention(desk: Desk, body: Json) -> None:
+    reply.heard(desk, body["event"]["channel"], body["event"])
+
+
+def message(desk: Desk, body: Json) -> None:
+    event = body["event"]
+    channel = event["channel"]
+    match event.get("subtype"):
+        case "message_changed":
+            mirror.change(desk, channel, event["message"], event.get("previous_message") or {})
+            _asked_anew(desk, channel, event)
+        case "message_deleted":
+            reply.withdrawn(desk, channel, event["deleted_ts"])
+            mirror.forget(desk, channel, event["deleted_ts"])
+        case _:
+            mirror.keep(desk, channel, event)
+            reply.heard(desk, channel, event)
+
+
+def reaction_added(desk: Desk, body: Json) -> None:
+    event, item = body["event"], body["event"]["item"]
+    if item.get("type") != "message":
+        return
+    place = {"channel": item["channel"], "ts": item["ts"], "by": event["user"]}
+    if event["reaction"] == desk.settings.bot.capture_emoji:
+        capture.reacted(desk, **place)
+    elif event["reaction"] == desk.settings.bot.approve_emoji:
+        review.approve_by_reaction(desk, **place)
+
+
+def reaction_removed(desk: Desk, body: Json) -> None:
+    event, item = body["event"], body["event"]["item"]
+    if item.get("type") == "message" and event["reaction"] == desk.settings.bot.capture_emoji:
+        capture.unreacted(desk, channel=item["channel"], ts=item["ts"], by=event["user"])
+
+
+def app_home_opened(desk: Desk, body: Json) -> None:
+    event = body["event"]
+    if event.get("tab") == "messages":
+        welcome.prompt(desk, event["channel"])
+    else:
+        home.publish(desk, event["user"])
+
+
+def agent_session_stopped(desk: Desk, body: Json) -> None:
+    reply.stopped(desk, body["event"]["channel"], body["event"]["thread_ts"])
+
+
+def member_joined_channel(desk: Desk, body: Json) -> None:
+    event = body["event"]
+    desk.access.forget(event["user"])
+    if event["user"] == desk.me.user:
+        backfill.begin(desk, event["channel"])
+        welcome.introduce(desk, event["channel"])
+
+
+def member_left_channel(desk: Desk, body: Json) -> None:
+    event = body["event"]
+    desk.access.forget(event["user"])
+    if event["user"] == desk.me.user:
+        mirror.forget_channel(desk, event["channel"])
+
+
+def channel_left(desk: Desk, body: Json) -> None:
+    desk.access.forget_memberships()
+    mirror.forget_channel(desk, body["event"]["channel"])
+
+
+def channel_described(desk: Desk, body: Json) -> None:
+    """Its name, or who may read it, changed."""
+    channel = body["event"]["channel"]
+    desk.access.forget_memberships()
+    mirror.describe(desk, channel["id"] if isinstance(channel, dict) else channel)
+
+
+def user_change(desk: Desk, body: Json) -> None:
+    desk.access.forget(body["event"]["user"]["id"])
+
+
+def gone(desk: Desk, body: Json) -> None:
+    log.error("Slack took the bot's access away; reinstall the app", event=body["event"]["type"])
+
+
+EVENTS: dict[str, Listener] = {
+    "app_mention": app_mention,
+    "message": message,
+    "reaction_added": reaction_added,
+    "reaction_removed": reaction_removed,
+    "app_home_opened": app_home_opened,
+    "agent_session_stopped": agent_session_stopped,
+    "member_joined_channel": member_joined_channel,
+    "member_left_channel": member_left_channel,
+    "channel_left": channel_left,
+    "group_left": channel_left,
+    "channel_deleted": channel_left,
+    "group_deleted": channel_left,
+    "channel_rename": channel_described,
+    "group_rename": channel_described,
+    "channel_shared": channel_described,
+    "channel_unshared": channel_described,
+    "user_change": user_change,
+    "app_uninstalled": gone,
+    "tokens_revoked": gone,
+}
+
+
+def _asked_anew(desk: Desk, channel: str, event: Json) -> None:
+    """Unfurled links and streams that end are changes, too; only a new text is a new question."""
+    now, before = event["message"], event.get("previous_message") or {}
+    if now.get("subtype") == "tombstone":
+        reply.withdrawn(desk, channel, now["ts"])
+    elif now.get("text") != before.get("text") and now.get("user") != desk.me.user:
+        reply.edited(desk, channel, now)

@@ -1,0 +1,154 @@
+"""What is said, edited and deleted in Slack in; the same in the store, redacted, with the pairs made of it kept true, out."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from slack_sdk.errors import SlackApiError
+from sqlalchemy import Connection
+
+from bot import cards
+from bot.desk import Desk, Json
+from bot.threads import is_spoken, placeholders_of, read
+from lorekeeper.domain import Channel, Message, Pair, PairState
+from lorekeeper.redact import Placeholders, redact
+from lorekeeper.store import messages, pairs, reading
+
+BY = "slack"  # who moves a pair when its source was edited or deleted
+THREADS_REMEMBERED = 500
+
+
+def keep(desk: Desk, channel: str, raw: Json) -> Message | None:
+    """Store what somebody said; None for what is not stored: direct messages and Slack's reports."""
+    if not is_spoken(raw):
+        return None
+    where = channel_of(desk, channel)
+    if where.is_direct:
+        return None
+    with desk.engine.begin() as db:
+        known = _placeholders.of(db, channel, raw.get("thread_ts") or raw["ts"])
+        message, _ = read(desk.me, channel, raw, known)
+        messages.put(db, message)
+    return message
+
+
+def change(desk: Desk, channel: str, raw: Json, before: Json) -> None:
+    """A message was edited: store it, and look again at the pairs made of it.
+
+    Slack reports unfurled links and new replies in the same way; only another text counts.
+    """
+    if raw.get("subtype") == "tombstone":
+        forget(desk, channel, raw["ts"])
+        return
+    if raw.get("text") == before.get("text"):
+        return
+    message = keep(desk, channel, raw)
+    if message is not None:
+        _look_again(desk, message)
+
+
+def forget(desk: Desk, channel: str, ts: str) -> None:
+    """A message was deleted: so is what was stored of it, and the pairs made of it retire at once."""
+    with desk.engine.begin() as db:
+        messages.remove(db, channel, ts)
+        retired = [
+            pairs.move(db, pair, PairState.RETIRED, by=BY, reason=_why_retired(pair, ts))
+            for pair in pairs.about(db, channel=channel, ts=ts)
+        ]
+    for pair in retired:
+        cards.refresh(desk, pair)
+
+
+def channel_of(desk: Desk, channel: str) -> Channel:
+    """The channel as it is stored, or else as Slack describes it."""
+    with reading(desk.engine) as db:
+        known = messages.channel(db, channel)
+    return known or describe(desk, channel)
+
+
+def describe(desk: Desk, channel: str) -> Channel:
+    """Ask Slack what the channel is called and who sees it, and store that."""
+    raw: Json = desk.client.conversations_info(channel=channel)["channel"]
+    return put_channel(desk, raw)
+
+
+def describe_or_unknown(desk: Desk, channel: str) -> Channel:
+    """A channel that the bot may not be in; what Slack won't tell about counts as private."""
+    try:
+        return channel_of(desk, channel)
+    except SlackApiError:
+        return Channel(id=channel, name=channel, is_private=True)
+
+
+def put_channel(desk: Desk, raw: Json) -> Channel:
+    described = Channel(
+        id=raw["id"],
+        name=raw.get("name") or raw["id"],
+        is_private=bool(raw.get("is_private")),
+        is_shared=any(raw.get(flag) for flag in ("is_ext_shared", "is_pending_ext_shared")),
+        is_direct=bool(raw.get("is_im") or raw.get("is_mpim")),
+    )
+    with desk.engine.begin() as db:
+        messages.put_channel(db, described)
+    return described
+
+
+def forget_channel(desk: Desk, channel: str) -> None:
+    """The bot left, or the channel is gone: what was not saved by anybody goes with it."""
+    with desk.engine.begin() as db:
+        messages.remove_channel(db, channel)
+
+
+class _Placeholders:
+    """The placeholders of the threads that were written to last.
+
+    Those of a thread that is not remembered go on counting after what is stored, so that one
+    placeholder never stands for two things.
+    """
+
+    def __init__(self) -> None:
+        self._threads: OrderedDict[tuple[str, str], Placeholders] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, db: Connection, channel: str, root: str) -> Placeholders:
+        with self._lock:
+            known = self._threads.pop((channel, root), None)
+            if known is None:
+                known = placeholders_of(messages.thread(db, channel, root))
+            self._threads[channel, root] = known
+            while len(self._threads) > THREADS_REMEMBERED:
+                self._threads.popitem(last=False)
+            return known
+
+
+_placeholders = _Placeholders()
+
+
+def _look_again(desk: Desk, message: Message) -> None:
+    with desk.engine.begin() as db:
+        touched = [
+            _updated(db, pair, message)
+            for pair in pairs.about(db, channel=message.channel, ts=message.ts)
+            if pair.state in {PairState.CANDIDATE, PairState.APPROVED}
+        ]
+    for pair in touched:
+        cards.refresh(desk, pair)
+
+
+def _updated(db: Connection, pair: Pair, message: Message) -> Pair:
+    """Back to review with the new words; words that a person chose stay, for a person to look at."""
+    if pair.state is PairState.APPROVED:
+        pair = pairs.move(
+            db, pair, PairState.CANDIDATE, by=BY, reason="its source was edited in Slack"
+        )
+    if any(entry["what"] == "edited" and entry["by"] != BY for entry in pairs.history(db, pair.id)):
+        return pair
+    clean = redact(message.text)
+    part = "answer" if pair.answer_ts == message.ts else "question"
+    return pairs.edit(db, pair, by=BY, **{part: clean.text})
+
+
+def _why_retired(pair: Pair, ts: str) -> str:
+    part = "answer" if pair.answer_ts == ts else "question"
+    return f"the {part} was deleted in Slack"

@@ -1,0 +1,322 @@
+"""A question asked in Slack in; one answer in its thread, streamed, with sources and thumbs, out. Never silence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from slack_sdk.errors import SlackApiError
+
+from bot import gateway, mirror, threads
+from bot.asking import Asked
+from bot.blocks import answers as shown
+from bot.desk import Desk, Json
+from bot.writing import Writing
+from lorekeeper.domain import Answer, Channel, Message
+from lorekeeper.errors import LorekeeperError, NotAllowed
+from lorekeeper.prompt import Turn
+from lorekeeper.questions import asks
+from lorekeeper.redact import redact
+from lorekeeper.store import answers, events, messages
+from lorekeeper.text import slack_to_markdown
+
+TURNS = 8  # earlier messages of the thread that the model is shown
+TURN_CHARACTERS = 1500
+
+STATUS = {
+    "searching": "is searching what was said…",
+    "writing": "is writing…",
+    "": "is searching what was said…",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Somebody asked: where, when, and what, as Markdown."""
+
+    channel: str
+    ts: str
+    user: str
+    text: str
+    thread_ts: str | None = None
+
+    @property
+    def root(self) -> str:
+        return self.thread_ts or self.ts
+
+    @property
+    def conversation(self) -> str:
+        return f"{self.channel}/{self.root}"
+
+
+def heard(desk: Desk, channel: str, raw: Json) -> None:
+    """A message: if it asks the bot something, it is put in the inbox, once, however often it is heard.
+
+    A mention comes as `message` and as `app_mention`; both have the same `ts`.
+    """
+    if _is_for_us(desk, channel, raw):
+        ask(desk, question_of(desk, channel, raw))
+
+
+def ask(desk: Desk, question: Question, *, again: str = "") -> None:
+    """Put the question in the inbox. `again` names a new try, which is a question of its own."""
+    desk.inbox.put(_event_id(question.channel, question.ts) + again, _payload(question))
+
+
+def answer(desk: Desk, question: Question) -> None:
+    """Answer one question from the inbox, and say so when that cannot be done."""
+    begun = desk.asking.begin(
+        channel=question.channel, ts=question.ts, root=question.root, text=question.text
+    )
+    with begun as asked:
+        writing = _message(desk, question)
+        try:
+            _answer(desk, question, asked, writing)
+        except LorekeeperError as error:
+            if not asked.stopped:
+                _say_why_not(question, writing, error)
+        finally:
+            _status(desk, question, "")
+
+
+def edited(desk: Desk, channel: str, raw: Json) -> None:
+    """The question was edited: one that is being answered is answered as it reads now; one that
+    mentions the bot only now is asked now."""
+    asked = desk.asking.about(channel, raw["ts"])
+    question = question_of(desk, channel, raw)
+    if asked is not None:
+        asked.edit(question.text)
+        return
+    with desk.engine.begin() as db:
+        waits = events.amend(db, _event_id(channel, raw["ts"]), _payload(question))
+    if not waits:
+        heard(desk, channel, raw)
+
+
+def withdrawn(desk: Desk, channel: str, ts: str) -> None:
+    """The question was deleted: whoever is answering it stops, or nobody begins."""
+    with desk.engine.begin() as db:
+        events.amend(db, _event_id(channel, ts), None)
+    asked = desk.asking.about(channel, ts)
+    if asked is not None:
+        asked.withdraw()
+
+
+def stopped(desk: Desk, channel: str, root: str) -> None:
+    """Somebody pressed Slack's stop button in this thread."""
+    for asked in desk.asking.in_thread(channel, root):
+        asked.stop()
+    desk.client.agents_sessions_setStatus(channel_id=channel, thread_ts=root, status="active")
+
+
+def retry(desk: Desk, value: str) -> None:
+    """The button under a failed answer: the question is asked again, as it reads now.
+
+    Raises:
+        BadInput: it was deleted meanwhile.
+    """
+    channel, ts, root = value.split(":")
+    raw = threads.raw_message(desk, channel, ts, root)
+    ask(desk, question_of(desk, channel, raw), again=f":{time.time():.3f}")
+
+
+def question_of(desk: Desk, channel: str, raw: Json) -> Question:
+    """Secrets are removed before anything is sent anywhere."""
+    said = threads.without_mention(desk.me, slack_to_markdown(raw))
+    return Question(
+        channel=channel,
+        ts=raw["ts"],
+        user=raw.get("user", ""),
+        text=redact(said, people=False).text,
+        thread_ts=raw.get("thread_ts"),
+    )
+
+
+def asking_of(
+    desk: Desk, where: Channel, user: str, turns: list[Turn], *, alone: bool = False, **more: Any
+) -> gateway.Asking:
+    """What may be quoted to this person here, and by which model.
+
+    Raises:
+        NotAllowed: nothing may be.
+    """
+    scopes = desk.access.scopes_for(where, user, alone=alone)
+    if not scopes:
+        raise NotAllowed(
+            "Guests and people of other organisations read here, so I quote nothing.",
+            fix="A member of this workspace can ask me in a direct message.",
+        )
+    tuned = desk.access.may_use_tuned_weights(where, user)
+    return gateway.Asking(
+        turns=turns,
+        scopes=scopes,
+        asker=user,
+        channel=where.id,
+        model=gateway.ASSISTANT if tuned else gateway.BASE,
+        **more,
+    )
+
+
+def _event_id(channel: str, ts: str) -> str:
+    return f"ask:{channel}:{ts}"
+
+
+def _payload(question: Question) -> Json:
+    return {"type": "question", **asdict(question)}
+
+
+def _is_for_us(desk: Desk, channel: str, raw: Json) -> bool:
+    if not threads.is_spoken(raw) or raw.get("bot_id") or not raw.get("user"):
+        return False
+    text = raw.get("text", "")
+    if channel.startswith("D") or f"<@{desk.me.user}" in text:
+        return True
+    is_reply = raw.get("thread_ts") not in (None, raw["ts"])
+    return is_reply and "<@" not in text and asks(text) and _spoke_last(desk, channel, raw)
+
+
+def _spoke_last(desk: Desk, channel: str, raw: Json) -> bool:
+    """Whether this follows the bot's own words; when people talk with each other, it keeps out."""
+    said = threads.thread(desk, channel, raw["thread_ts"])
+    earlier = [message for message in said if message.ts < raw["ts"]]
+    return bool(earlier) and earlier[-1].author in {desk.me.user, desk.me.bot}
+
+
+def _message(desk: Desk, question: Question) -> Writing:
+    return Writing(
+        desk.client,
+        channel=question.channel,
+        thread_ts=question.root,
+        team=desk.me.team,
+        user=question.user,
+    )
+
+
+def _answer(desk: Desk, question: Question, asked: Asked, writing: Writing) -> None:
+    """Until an answer to the question as it reads now is written, or somebody stops it."""
+    where = mirror.channel_of(desk, question.channel)
+    while not asked.stopped:
+        text = asked.take()
+        _status(desk, question, "searching")
+        turns = _turns(desk, question, text)
+        if not turns:
+            writing.write(
+                "Ask me something, here or in a direct message; `/lore help` says what I can do."
+            )
+            writing.finish([])
+            return
+        asking = asking_of(
+            desk,
+            where,
+            question.user,
+            turns,
+            thread_ts=question.root,
+            exclude=frozenset({question.conversation}),
+        )
+        made = _write(desk, question, asked, writing, asking)
+        if made is not None:
+            _finish(desk, question, writing, made)
+            return
+        if asked.edited and not asked.stopped:
+            writing.start_over()
+    _leave_off(desk, asked, writing)
+
+
+def _write(
+    desk: Desk, question: Question, asked: Asked, writing: Writing, asking: gateway.Asking
+) -> Answer | None:
+    """Stream one answer; None when it was interrupted."""
+    made: Answer | None = None
+    pieces = gateway.ask(desk.settings.serving, asking)
+    for piece in pieces:
+        if asked.interrupted:
+            pieces.close()
+            return None
+        if piece.status and not piece.text:
+            _status(desk, question, piece.status)
+        if piece.text:
+            writing.write(piece.text)
+        made = piece.answer or made
+    if made is None:
+        raise LorekeeperError("The answer broke off.", fix="Try again.")
+    return None if asked.interrupted else made
+
+
+def _finish(desk: Desk, question: Question, writing: Writing, made: Answer) -> None:
+    if not writing.text.strip():
+        writing.write(made.text)
+    ts = writing.finish(shown.footer(made))
+    with desk.engine.begin() as db:
+        answers.posted(
+            db, made.id, channel=question.channel, thread_ts=question.root, message_ts=ts
+        )
+        if not question.channel.startswith("D"):
+            messages.put(db, _own(desk, question, made, ts))
+
+
+def _own(desk: Desk, question: Question, made: Answer, ts: str) -> Message:
+    """The bot's own turn, so that the thread is known whole; it is never quoted nor trained on."""
+    return Message(
+        channel=question.channel,
+        ts=ts,
+        author=desk.me.user,
+        text=made.text,
+        thread_ts=question.root,
+        permalink=threads.permalink(desk.me, question.channel, ts, question.root),
+        is_bot=True,
+    )
+
+
+def _leave_off(desk: Desk, asked: Asked, writing: Writing) -> None:
+    """Stopped by a person: what was written stays, marked; of a deleted question nothing stays."""
+    if asked.withdrawn and writing.ts is not None:
+        writing.replace("_The question was deleted._", [])
+    elif not asked.withdrawn:
+        writing.write("\n\n_Stopped._" if writing.text else "_Stopped._")
+        writing.finish([])
+
+
+def _say_why_not(question: Question, writing: Writing, error: LorekeeperError) -> None:
+    words = f":warning: {error.what} {error.fix}"
+    if isinstance(error, NotAllowed):
+        writing.replace(words, [])
+        return
+    blocks = shown.unanswered("Nothing was lost: your question is still here.", _retry(question))
+    writing.replace(f"{writing.text}\n\n{words}".strip(), blocks)
+
+
+def _retry(question: Question) -> str:
+    return f"{question.channel}:{question.ts}:{question.root}"
+
+
+def _turns(desk: Desk, question: Question, text: str) -> list[Turn]:
+    """What was said before in the thread, and the question; a bare mention asks about what came before."""
+    earlier: Iterable[Message] = ()
+    if question.thread_ts and question.thread_ts != question.ts:
+        said = threads.thread(desk, question.channel, question.root)
+        earlier = [message for message in said if message.ts < question.ts]
+    turns = [_turn(desk, message) for message in earlier if message.text.strip()][-TURNS:]
+    if text.strip():
+        return [*turns, {"role": "user", "content": text}]
+    while turns and turns[-1]["role"] != "user":
+        turns.pop()
+    return turns
+
+
+def _turn(desk: Desk, message: Message) -> Turn:
+    is_ours = message.author in {desk.me.user, desk.me.bot}
+    content = threads.without_mention(desk.me, message.text)[:TURN_CHARACTERS]
+    return {"role": "assistant" if is_ours else "user", "content": content}
+
+
+def _status(desk: Desk, question: Question, status: str) -> None:
+    """What the bot is doing, under its name; "" takes it away. Slack may not show it, which is no loss."""
+    words = STATUS.get(status, status) if status else ""
+    try:
+        desk.client.assistant_threads_setStatus(
+            channel_id=question.channel, thread_ts=question.root, status=words
+        )
+    except SlackApiError:
+        return

@@ -1,0 +1,140 @@
+"""Answers in; a gateway on loopback that gives them in the real one's words, for tests and for trying the bot without a model, out."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Engine
+
+from lorekeeper.domain import Answer, Citation, Level
+from lorekeeper.store import answers
+from lorekeeper.store.rows import plain
+
+Json = dict[str, Any]
+
+
+class ScriptedGateway:
+    """`say(question)` gives the pieces of the answer; it may block, as a slow model does."""
+
+    def __init__(self, engine: Engine, say: Callable[[str], list[str]] | None = None) -> None:
+        self.engine = engine
+        self.say = say or (lambda question: ["It is ", f"{len(question)} letters long [1]."])
+        self.requests: list[Json] = []
+        """Bodies, oldest first."""
+        self.level = Level.TUNED
+        self.citations: tuple[Citation, ...] = (
+            Citation(
+                number=1,
+                passage_id="p1",
+                title="How letters are counted",
+                url="https://example.com/letters",
+                quote="Count them.",
+            ),
+        )
+        self.refuse_with: int | None = None
+        self.between_pieces: Callable[[], None] = lambda: None
+        self.gave_up = threading.Event()
+        """Set when the reader went away before the end."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> ScriptedGateway:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, body: Json, pieces: list[str]) -> Answer:
+        """The answer as the real gateway stores it."""
+        about = body["lorekeeper"]
+        made = Answer(
+            id=uuid.uuid4().hex,
+            question=body["messages"][-1]["content"],
+            text="".join(pieces),
+            citations=self.citations if self.level is not Level.UNKNOWN else (),
+            level=self.level,
+            model="v1" if self.level is Level.TUNED else "base",
+            note="" if self.level is Level.TUNED else "The adapter is not loaded.",
+            asker=about["asker"],
+            channel=about["channel"],
+            thread_ts=about["thread_ts"],
+            at=time.time(),
+        )
+        with self.engine.begin() as db:
+            return answers.add(db, made)
+
+
+def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None: ...
+
+        def do_GET(self) -> None:
+            self._json(200, {"status": "ok", "engine": "scripted", "model": "script", "index": {"passages": 1}})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            gateway.requests.append(body)
+            if gateway.refuse_with is not None:
+                self._json(gateway.refuse_with, {"error": {"message": "refused by the script"}})
+                return
+            try:
+                self._stream(body)
+            except (BrokenPipeError, ConnectionResetError):
+                gateway.gave_up.set()
+
+        def _stream(self, body: Json) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self._chunk("", {"status": "searching"})
+            pieces = gateway.say(body["messages"][-1]["content"])
+            for piece in pieces:
+                self._chunk(piece, {"status": "writing"})
+                gateway.between_pieces()
+            self._chunk("", {"answer": plain(gateway.answer(body, pieces))})
+            self._send(b"data: [DONE]\n\n")
+
+        def _chunk(self, text: str, ours: Json) -> None:
+            chunk = {
+                "id": "c1",
+                "object": "chat.completion.chunk",
+                "created": 0,
+                "model": "script",
+                "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+                "lorekeeper": ours,
+            }
+            self._send(f"data: {json.dumps(chunk)}\n\n".encode())
+
+        def _json(self, status: int, body: Json) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self._send(data)
+
+        def _send(self, data: bytes) -> None:
+            self.wfile.write(data)
+            self.wfile.flush()
+
+    return Handler

@@ -1,0 +1,48 @@
+"""The bot was added to a channel, or somebody opened its messages; what it does and keeps, in one message, out."""
+
+from __future__ import annotations
+
+from bot.blocks.text import context, section
+from bot.desk import Desk
+
+PROMPTS = (
+    ("What can you do?", "What can you do?"),
+    ("How do I save an answer?", "How do I save a good answer?"),
+)
+
+
+def introduce(desk: Desk, channel: str) -> None:
+    """Said once, when the bot comes into a channel."""
+    emoji = desk.settings.bot.capture_emoji
+    desk.client.chat_postMessage(
+        channel=channel,
+        text=f"Hello. React with :{emoji}: on a good answer, and I keep it.",
+        blocks=[
+            section(
+                f"*Hello, I keep good answers.*\n"
+                f"• React with :{emoji}: on a message that answers a question, or use *Save as Q&A* in its"
+                " menu. A reviewer looks at it; then I can answer with it.\n"
+                "• Ask me by mentioning me, here or in a direct message. I answer in a thread, with"
+                " sources. The thumbs under my answer are how I learn.\n"
+                "• `/lore help` lists everything."
+            ),
+            section(
+                "*What I keep.* What is said in this channel is stored on the server that runs me, so"
+                " that it can be found and quoted to those who can read it here. Secrets, addresses and"
+                " phone numbers are removed before anything is stored. Only what a reviewer approved is"
+                " trained on."
+            ),
+            context(
+                "Deleting a message in Slack deletes it here, with every pair made of it; removing your"
+                f" :{emoji}: takes a pair back. Remove me from the channel, and its messages are deleted."
+            ),
+        ],
+    )
+
+
+def prompt(desk: Desk, channel: str) -> None:
+    """Suggestions for somebody who opens the bot's messages."""
+    desk.client.assistant_threads_setSuggestedPrompts(
+        channel_id=channel,
+        prompts=[{"title": title, "message": message} for title, message in PROMPTS],
+    )

@@ -1,0 +1,90 @@
+"""A workspace in a box with the real bot in it, over Socket Mode, and a gateway that answers from a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from bot.app import running
+from bot.desk import Desk
+from bot.playground.member import Member
+from bot.playground.server import Playground
+from bot.scripted_gateway import ScriptedGateway
+from lorekeeper.domain import Pair, PairState
+from lorekeeper.settings import Bot, Serving, Settings, Slack, Store
+from lorekeeper.store import pairs, reading
+
+MANIFEST = json.loads((Path(__file__).parents[2] / "manifest.json").read_text("utf-8"))
+
+
+@dataclass(frozen=True)
+class Team:
+    """Ada asks, Grace answers, Rita reviews; Gus is a guest. The bot is in #help and #secrets."""
+
+    slack: Playground
+    desk: Desk
+    gateway: ScriptedGateway
+    engine: Engine
+
+    def member(self, name: str) -> Member:
+        return self.slack.member(name)
+
+    @property
+    def bot(self) -> str:
+        return self.slack.bot_user
+
+    def pairs(self, state: PairState = PairState.CANDIDATE) -> list[Pair]:
+        with reading(self.engine) as db:
+            return pairs.in_state(db, state)
+
+    def wait_for_pair(self, state: PairState = PairState.CANDIDATE) -> Pair:
+        return self.member("rita").wait_for(
+            lambda: next(iter(self.pairs(state)), None), what=f"a pair that is {state}"
+        )
+
+
+@pytest.fixture
+def slack() -> Iterator[Playground]:
+    playground = Playground()
+    for name in ("ada", "grace", "rita", "sam"):
+        playground.workspace.add_user(name)
+    playground.workspace.add_user("gus", guest=True)
+    app = playground.install(MANIFEST)
+    everyone = ["ada", "grace", "rita", "sam", "gus", app.bot_user]
+    playground.workspace.add_channel("help", members=everyone)
+    playground.workspace.add_channel("secrets", private=True, members=["ada", "grace", app.bot_user])
+    playground.workspace.add_channel("review", members=["rita", "sam", app.bot_user])
+    with playground:
+        yield playground
+
+
+@pytest.fixture
+def config(slack: Playground, data: Path, gateway: ScriptedGateway) -> Settings:
+    rita, sam = (slack.workspace.user(name).id for name in ("rita", "sam"))
+    return Settings(
+        slack=Slack(bot_token=slack.bot_token, app_token=slack.app_token, api_url=slack.api_url),
+        bot=Bot(
+            review_channel=slack.workspace.channel("review").id, reviewers=(rita, sam), threads=8
+        ),
+        store=Store(data=data),
+        serving=Serving(gateway_port=gateway.port, first_token_seconds=10),
+    )
+
+
+@pytest.fixture
+def gateway(engine: Engine) -> Iterator[ScriptedGateway]:
+    with ScriptedGateway(engine) as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def team(
+    slack: Playground, config: Settings, gateway: ScriptedGateway, engine: Engine
+) -> Iterator[Team]:
+    with running(config, engine) as desk:
+        yield Team(slack=slack, desk=desk, gateway=gateway, engine=engine)
