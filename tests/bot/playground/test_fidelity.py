@@ -20,8 +20,6 @@ import pytest
 
 from bot.playground.server import Playground
 
-pytestmark = pytest.mark.emulate
-
 PACKAGES = ("node@24", "emulate@0.12.2")
 # emulate needs `module.registerHooks`, which Node has from version 24 on.
 SEED = """
@@ -207,6 +205,7 @@ class _running:
         self._process.stdout.close()
 
 
+@pytest.mark.emulate
 def test_both_give_the_same_answers_but_for_the_known_differences(
     slack: Playground, emulate: str
 ) -> None:
@@ -245,3 +244,21 @@ def difference(
     if mine[2] != other[2]:
         return None, mine[2] - other[2], other[2] - mine[2]
     return None
+
+
+def test_the_documented_differences_are_the_known_ones() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "playground.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    assert [row for row in rows if row.split(" | ")[0][2:] in KNOWN] == [
+        f"| {name} | {said(d, 0)} | {said(d, 1)} | {d.why} |" for name, d in KNOWN.items()
+    ]
+    same = len(STEPS) - len(KNOWN)
+    assert f"{len(STEPS)} calls" in page
+    assert f"{same} answers are the same, {len(KNOWN)} differ" in page
+
+
+def said(known: Difference, side: int) -> str:
+    if known.errors is not None:
+        return known.errors[side] or "ok"
+    keys = (known.ours, known.theirs)[side]
+    return f"also {', '.join(sorted(keys))}" if keys else "–"
