@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lorekeeper.errors import LorekeeperError
 from lorekeeper.prompt import Turn
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types.chat import ChatCompletionMessageParam
 
 
 class EngineFailed(LorekeeperError):
@@ -30,7 +31,7 @@ def stream(
     try:
         with _client(url, patience).chat.completions.create(
             model=model,
-            messages=[dict(turn) for turn in messages],  # type: ignore[misc]
+            messages=cast("list[ChatCompletionMessageParam]", list(messages)),
             max_tokens=max_tokens,
             temperature=0,
             stream=True,

@@ -51,9 +51,9 @@ def _pump(
     events: Callable[[threading.Event], Generator[Event, None, None]],
     gone: threading.Event,
     loop: asyncio.AbstractEventLoop,
-    queue: asyncio.Queue[Event | None | BaseException],
+    queue: asyncio.Queue[Event | BaseException | None],
 ) -> None:
-    def put(event: Event | None | BaseException) -> None:
+    def put(event: Event | BaseException | None) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(queue.put_nowait, event)
 

@@ -1,0 +1,155 @@
+"""What is deployed in; the adapter loaded into the running engine, without a restart, out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import httpx2
+import structlog
+from sqlalchemy import Connection, Engine
+
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.domain import Adapter, Deployment
+from lorekeeper.errors import BadInput, LorekeeperError, NotReachable
+from lorekeeper.settings import BASE_NAME
+from lorekeeper.store import adapters, deployments, reading
+
+log = structlog.get_logger(__name__)
+
+LOOK = 1.0  # seconds between two looks at what is deployed
+LOAD = 300.0  # seconds that the engine may take to load an adapter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What answers now: the engine's name for it, and what people call it."""
+
+    name: str = BASE_NAME
+    called: str = BASE_NAME
+    deployment_id: int | None = None
+
+
+class Keeper:
+    """Follows the deployments, and keeps the engine in step. What serves goes on until the next is in."""
+
+    def __init__(
+        self, database: Engine, artifacts: ArtifactStore, *, engine_url: str, base_model: str
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._url = engine_url
+        self._base_model = base_model
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.served = Served()
+
+    def current(self) -> tuple[str, str]:
+        """The engine's name for what answers, and what people call it."""
+        return self.served.name, self.served.called
+
+    def look(self) -> None:
+        """Bring the engine in step with the newest deployment, once."""
+        with reading(self._database) as db:
+            wanted = deployments.current(db)
+            adapter = adapters.get(db, wanted.adapter_id) if wanted and wanted.adapter_id else None
+        if wanted is None or (wanted.error and wanted.id != self.served.deployment_id):
+            return
+        name = engine_name(adapter) if adapter else BASE_NAME
+        if wanted.id == self.served.deployment_id and self._is_loaded(name):
+            return
+        self._change(wanted, adapter, name)
+
+    def _change(self, wanted: Deployment, adapter: Adapter | None, name: str) -> None:
+        before = self.served
+        try:
+            if adapter is not None and not self._is_loaded(name):
+                self._load(adapter, name)
+        except LorekeeperError as error:
+            log.error("adapter not loaded", adapter=wanted.adapter, what=error.what)
+            with self._database.begin() as db:
+                deployments.failed(db, wanted.id, error.what)
+            return
+        self.served = Served(name=name, called=wanted.adapter, deployment_id=wanted.id)
+        with self._database.begin() as db:
+            deployments.loaded(db, wanted.id)
+        log.info("serving", adapter=wanted.adapter)
+        if before.name not in {BASE_NAME, name}:
+            self._unload(before.name)
+
+    def _load(self, adapter: Adapter, name: str) -> None:
+        if adapter.base_model != self._base_model:
+            raise BadInput(
+                f"{adapter.name} was trained on {adapter.base_model}, and {self._base_model} is served.",
+                fix="Train on the model that is served, or set LORE_MODELS__BASE back.",
+            )
+        folder: Path = self._artifacts.open(adapter.folder)
+        body = {"lora_name": name, "lora_path": str(folder.absolute())}
+        answer = self._post("/v1/load_lora_adapter", body)
+        if not answer.is_success or not self._is_loaded(name):
+            raise BadInput(
+                f"The engine refused {adapter.name}: {answer.text[:300]}",
+                fix="`lore rollback` goes back; the engine's log says more.",
+            )
+
+    def _unload(self, name: str) -> None:
+        """An answer that is being written with it ends first: both engines see to that."""
+        self._post("/v1/unload_lora_adapter", {"lora_name": name})
+
+    def _is_loaded(self, name: str) -> bool:
+        try:
+            answer = httpx2.get(f"{self._url}/v1/models", timeout=5.0, trust_env=False)
+        except httpx2.HTTPError:
+            return False
+        return answer.is_success and name in {entry["id"] for entry in answer.json()["data"]}
+
+    def _post(self, path: str, body: dict[str, str]) -> httpx2.Response:
+        try:
+            return httpx2.post(f"{self._url}{path}", json=body, timeout=LOAD, trust_env=False)
+        except httpx2.HTTPError as error:
+            raise NotReachable(
+                f"The engine does not answer: {error}.", fix="`lore doctor` says what runs."
+            ) from error
+
+    def __enter__(self) -> Keeper:
+        self._thread = threading.Thread(target=self._follow, name="adapters")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except Exception:
+                log.exception("following the deployments failed")
+            self._stop.wait(LOOK)
+
+
+def engine_name(adapter: Adapter) -> str:
+    """A name with the content's hash, so that one name never means two adapters."""
+    return f"{adapter.name}-{adapter.hash[:8]}"
+
+
+def promote(db: Connection, name: str, *, by: str, why: str) -> Deployment:
+    """Serve this adapter (`base`: none) from now on. Raises NotFound."""
+    if name == BASE_NAME:
+        return deployments.deploy(db, adapter_id=None, by=by, why=why)
+    adapter = adapters.by_name(db, name)
+    return deployments.deploy(db, adapter_id=adapter.id, by=by, why=why)
+
+
+def rollback(db: Connection, *, by: str, why: str) -> Deployment:
+    """Serve again what was served before. Raises NotFound."""
+    return deployments.rollback(db, by=by, why=why)

@@ -1,0 +1,79 @@
+"""Settings in; the engine, the index, the adapters and the gateway running together out."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import structlog
+import uvicorn
+
+from lorekeeper import models, store
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.settings import Settings
+from retrieval import embed
+from retrieval.refresh import Refresher
+from serving import engine, gateway
+from serving.adapters import Keeper
+from serving.assistant import Assistant
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C; everything that was started ends with it."""
+    database = store.open_database(settings.database_url)
+    artifacts = ArtifactStore(settings.store.data)
+    running = engine.start(settings, settings.store.data)
+    log.info("engine is up", kind=running.kind, url=running.url)
+    try:
+        embedder = embed.load(settings.models.embedder, settings.store.data)
+        keeper = Keeper(
+            database,
+            artifacts,
+            engine_url=running.url,
+            base_model=models.base_spec(settings),
+        )
+        with Refresher(database, settings, embedder, artifacts) as index, keeper:
+            assistant = Assistant(
+                search=index,
+                engine_url=running.url,
+                current=keeper.current,
+                retrieval=settings.retrieval,
+                serving=settings.serving,
+            )
+
+            def health() -> dict[str, Any]:
+                return {
+                    "status": "ok" if running.is_up() else "degraded",
+                    "engine": running.kind,
+                    "model": models.base_spec(settings),
+                    "adapter": keeper.served.called,
+                    "index": {
+                        "passages": len(index.index),
+                        "looked_at": index.status.looked_at,
+                        "error": index.status.error,
+                    },
+                }
+
+            key = settings.serving.gateway_key.get_secret_value()
+            _listen(gateway.create(assistant, database, key=key, health=health), settings)
+    finally:
+        running.stop()
+        database.dispose()
+
+
+def _listen(app: Any, settings: Settings) -> None:
+    """uvicorn ends in good order on SIGTERM and SIGINT; what is being answered is finished."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    serving = settings.serving
+    try:
+        uvicorn.run(
+            app,
+            host=serving.gateway_host,
+            port=serving.gateway_port,
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+        )
+    except KeyboardInterrupt:
+        log.info("stopped")
