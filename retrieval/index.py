@@ -95,9 +95,10 @@ class Index:
         with (path / PASSAGES).open(encoding="utf-8") as lines:
             self.passages = tuple(revive(Passage, json.loads(line)) for line in lines)
         self.rows = {passage.id: row for row, passage in enumerate(self.passages)}
-        self._dense = vectors.Vectors(path) if self.passages else None
-        self._lexical = lexical.Lexical(path)
+        self.meanings = vectors.Vectors(path) if self.passages else None
+        self.words = lexical.Lexical(path)
         self._scopes = np.array([passage.scope for passage in self.passages], dtype=object)
+        self._vouched = np.array([p.kind is PassageKind.PAIR for p in self.passages], dtype=bool)
         self._hidden = np.zeros(len(self.passages), dtype=bool)
         self._hiding = threading.Lock()
         self._said = _rows_by_message(self.passages)
@@ -118,26 +119,27 @@ class Index:
         `exclude` names conversations and messages ("CHANNEL/TS") that must not be quoted.
         """
         visible = self._visible(scopes, exclude)
-        if self._dense is None or k < 1 or not question.strip() or not visible.any():
+        if self.meanings is None or k < 1 or not question.strip() or not visible.any():
             return []
         pool = max(POOL, 4 * k)
         asked = self.embedder.question(question)
-        by_meaning = self._dense.nearest(asked, visible=visible, k=pool).tolist()
-        by_words = self._lexical.best(question, visible=visible, k=pool).tolist()
-        ranked = fused([by_meaning, by_words], vouched=self._vouched(by_meaning + by_words))
-        rows = [row for row, _ in ranked]
+        shared = self.words.scores(question, visible=visible)
+        by_meaning = self.meanings.nearest(asked, visible=visible, k=pool).tolist()
+        by_words = lexical.best(shared, pool).tolist()
+        rows = list(dict.fromkeys(by_meaning + by_words))
         found = self.vectors(rows)
-        similarity = dict(zip(rows, (found @ asked).tolist(), strict=True))
-        scores, dense_ranks, lexical_ranks = dict(ranked), _ranks(by_meaning), _ranks(by_words)
+        similarity = found @ asked
+        scores = fused(similarity, shared[rows], self._vouched[rows])
+        order = (-scores).argsort(kind="stable").tolist()
         return [
             Hit(
-                passage=self.passages[row],
-                score=scores[row],
-                similarity=similarity[row],
-                dense_rank=dense_ranks.get(row),
-                lexical_rank=lexical_ranks.get(row),
+                passage=self.passages[rows[place]],
+                score=float(scores[place]),
+                similarity=float(similarity[place]),
+                dense_rank=_rank(by_meaning, rows[place]),
+                lexical_rank=_rank(by_words, rows[place]),
             )
-            for row in distinct(rows, found, k)
+            for place in distinct(order, found[order], k)
         ]
 
     def hide(self, ids: Iterable[str]) -> None:
@@ -152,9 +154,9 @@ class Index:
         """The vectors of these rows, shape [rows, dimensions]."""
         import numpy as np
 
-        if self._dense is None:
+        if self.meanings is None:
             return np.zeros((0, self.embedder.dimensions), dtype=np.float32)
-        return self._dense.rows(np.array(rows, dtype=np.int64))
+        return self.meanings.rows(np.array(rows, dtype=np.int64))
 
     def _visible(self, scopes: frozenset[str], exclude: frozenset[str]) -> NDArray[np.bool_]:
         import numpy as np
@@ -163,9 +165,6 @@ class Index:
         for conversation in exclude:
             seen[self._said.get(conversation, [])] = False
         return np.asarray(seen, dtype=bool)
-
-    def _vouched(self, rows: list[int]) -> dict[int, bool]:
-        return {row: self.passages[row].kind is PassageKind.PAIR for row in rows}
 
 
 def _vectors(
@@ -219,8 +218,8 @@ def _rows_by_message(passages: Iterable[Passage]) -> dict[str, list[int]]:
     return found
 
 
-def _ranks(rows: list[int]) -> dict[int, int]:
-    return {row: rank for rank, row in enumerate(rows, 1)}
+def _rank(rows: list[int], row: int) -> int | None:
+    return rows.index(row) + 1 if row in rows else None
 
 
 def _damaged(folder: Path, why: str) -> DamagedIndex:

@@ -46,19 +46,25 @@ class Lexical:
                 folder / FOLDER, mmap=True, allow_pickle=False, show_progress=False
             )
 
-    def best(self, question: str, *, visible: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
-        """Rows of at most k visible texts that share a word with the question, best first."""
+    def scores(self, question: str, *, visible: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """BM25 of every row, shape [rows]: 0 where no word is shared, or the row may not be seen."""
         import numpy as np
 
         known = [
             word for word in tokens(question) if self._index and word in self._index.vocab_dict
         ]
         if not known:
-            return np.zeros(0, dtype=np.int64)
-        scores = self._index.get_scores(known, weight_mask=visible.astype(np.float32))
-        sharing = np.flatnonzero((scores > 0) & visible)
-        best = sharing[np.argsort(-scores[sharing], kind="stable")[:k]]
-        return np.asarray(best, dtype=np.int64)
+            return np.zeros(len(visible), dtype=np.float32)
+        return np.where(visible, self._index.get_scores(known), 0).astype(np.float32)
+
+
+def best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """At most k rows that share a word with the question, best first."""
+    import numpy as np
+
+    sharing = np.flatnonzero(scores > 0)
+    order = np.argsort(-scores[sharing], kind="stable")[:k]
+    return np.asarray(sharing[order], dtype=np.int64)
 
 
 def tokens(text: str) -> list[str]:
