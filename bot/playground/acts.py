@@ -59,8 +59,8 @@ class Acts:
 
     def act_delete(self, me: User, *, channel: str, ts: str) -> None:
         room = self._my_channel(me, channel)
-        if self.workspace.whispered(room.id, ts) is not None:
-            self.workspace.unwhisper(room.id, ts)
+        if self.workspace.whispers.find(room.id, ts) is not None:
+            self.workspace.whispers.remove(room.id, ts)
             return
         if not me.is_admin:
             self._mine(me, room, ts, "cant_delete_message")
@@ -189,7 +189,7 @@ class Acts:
             found = [log.shown(ts) for ts in _window(wanted, limit, around)]
             found += [
                 message
-                for message in self.workspace.whispers(room.id, me.id)
+                for message in self.workspace.whispers.to(room.id, me.id)
                 if thread_ts in (None, message.get("thread_ts"))
             ]
         return sorted(found, key=lambda message: ts_key(message["ts"]))
@@ -246,7 +246,7 @@ class Acts:
             raise Refused(refusal)
 
     def _seen(self, me: User, room: Channel, ts: str) -> Json:
-        whispered = self.workspace.whispered(room.id, ts)
+        whispered = self.workspace.whispers.find(room.id, ts)
         if whispered is not None and whispered["to"] == me.id:
             return dict(whispered)
         return self.workspace.message(room.id, ts)

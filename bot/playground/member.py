@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import httpx2
+from bot.playground.records import Json
+from bot.playground.seats import Seat
+from bot.playground.seen import Seen
 
-from bot.playground.acts import Acts
-from bot.playground.forms import interactive
-from bot.playground.records import Json, Refused
+__all__ = ["Member", "NothingLikeIt", "Seen"]
 
 Result = TypeVar("Result")
 PATIENCE = 10.0
@@ -21,116 +19,6 @@ PATIENCE = 10.0
 
 class NothingLikeIt(AssertionError):
     """The member waited and did not see it; the text says what was seen instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A message as a member sees it. `raw` is Slack's shape."""
-
-    channel: str
-    raw: Json
-
-    @property
-    def ts(self) -> str:
-        return str(self.raw["ts"])
-
-    @property
-    def thread_ts(self) -> str | None:
-        return self.raw.get("thread_ts")
-
-    @property
-    def user(self) -> str:
-        return str(self.raw.get("user", ""))
-
-    @property
-    def text(self) -> str:
-        return str(self.raw.get("text", ""))
-
-    @property
-    def blocks(self) -> list[Json]:
-        return list(self.raw.get("blocks", []))
-
-    @property
-    def said(self) -> str:
-        """Everything there is to read: the blocks' texts, or the text where there are no blocks."""
-        texts = list(_texts(self.blocks))
-        return "\n".join(texts) if texts else self.text
-
-    @property
-    def is_ephemeral(self) -> bool:
-        return bool(self.raw.get("is_ephemeral"))
-
-    @property
-    def streaming(self) -> str | None:
-        """in_progress, completed, errored, or None for a message that never was a stream."""
-        return self.raw.get("streaming_state")
-
-    @property
-    def edited(self) -> bool:
-        return "edited" in self.raw
-
-    @property
-    def reactions(self) -> dict[str, list[str]]:
-        return {entry["name"]: entry["users"] for entry in self.raw.get("reactions", [])}
-
-    @property
-    def actions(self) -> list[str]:
-        """The action ids that can be pressed."""
-        return [element["action_id"] for _, element in interactive(self.blocks)]
-
-    def __str__(self) -> str:
-        marks = [name for name, on in (("ephemeral", self.is_ephemeral),) if on]
-        marks += [self.streaming] if self.streaming else []
-        place = f" in {self.thread_ts}" if self.thread_ts not in (None, self.ts) else ""
-        return f"{self.ts}{place} {self.user} {' '.join(marks)}: {self.said!r} {self.actions}"
-
-
-class Seat(Protocol):
-    """Where a member sits: in this process, or in front of a running playground's page."""
-
-    def do(self, act: str, args: Json) -> Any: ...
-
-    def wait(self, after: int, timeout: float) -> int: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InProcess:
-    acts: Acts
-    me: str
-
-    def do(self, act: str, args: Json) -> Any:
-        return self.acts.do(self.me, act, args)
-
-    def wait(self, after: int, timeout: float) -> int:
-        return self.acts.workspace.wait_for_change(after, timeout)
-
-
-class OverHttp:
-    """Speaks the page's own API to a playground at `page_url`."""
-
-    def __init__(self, page_url: str, me: str) -> None:
-        self._me = me
-        self._client = httpx2.Client(base_url=page_url, timeout=60.0, trust_env=False)
-        page = self._client.get("/").text
-        token = re.search(r'name="session" content="([^"]+)"', page)
-        if token is None:
-            raise Refused("no_session", asked=page_url)
-        self._client.headers["X-Playground-Session"] = token.group(1)
-
-    def do(self, act: str, args: Json) -> Any:
-        body = {"me": self._me, "act": act, "args": args}
-        answer = self._client.post("/member/act", json=body).json()
-        if not answer["ok"]:
-            details = {k: v for k, v in answer.items() if k not in ("ok", "error")}
-            raise Refused(answer["error"], **details)
-        return answer["result"]
-
-    def wait(self, after: int, timeout: float) -> int:
-        params: dict[str, str | int | float] = {"after": after, "timeout": timeout}
-        return int(self._client.get("/member/changes", params=params).json()["version"])
-
-    def close(self) -> None:
-        self._client.close()
 
 
 class Member:
@@ -363,21 +251,3 @@ class Member:
 
     def _listed(self, channel: str) -> str:
         return "\n".join(f"{channel} {message}" for message in self.sees(channel)[-15:])
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """The texts inside blocks, in reading order."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        text = value.get("text")
-        if isinstance(text, str):
-            yield text
-        if value.get("type") in ("task_card", "plan", "alert") and isinstance(
-            value.get("title"), str
-        ):
-            yield value["title"]
-        for name, item in value.items():
-            if name != "text" or not isinstance(text, str):
-                yield from _texts(item)

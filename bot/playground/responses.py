@@ -84,20 +84,14 @@ class Responses:
 
     def _delete(self, url: ResponseUrl) -> None:
         ts = url.message_ts or ""
-        if not self._workspace.unwhisper(url.channel, ts):
+        if not self._workspace.whispers.remove(url.channel, ts):
             self._workspace.delete(url.channel, ts)
 
     def _replace(self, url: ResponseUrl, content: Json) -> None:
-        workspace, ts = self._workspace, url.message_ts or ""
-        with workspace.lock:
-            whispered = workspace.whispered(url.channel, ts)
-            if whispered is None:
-                fields: Json = {"blocks": None} | content
-                workspace.edit(url.channel, ts, **fields)
-                return
-            whispered.pop("blocks", None)
-            whispered |= content
-            workspace.show("message", channel=url.channel, ts=ts, user=whispered["to"])
+        ts = url.message_ts or ""
+        if not self._workspace.whispers.replace(url.channel, ts, content):
+            fields: Json = {"blocks": None} | content
+            self._workspace.edit(url.channel, ts, **fields)
 
     def _post(self, url: ResponseUrl, body: Json, content: Json) -> None:
         app = url.app
@@ -114,7 +108,7 @@ class Responses:
 
     def _whisper(self, url: ResponseUrl, body: Json, content: Json) -> None:
         app = url.app
-        self._workspace.whisper(
+        self._workspace.whispers.add(
             url.channel,
             url.user,
             content.pop("text"),

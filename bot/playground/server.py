@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from types import TracebackType
+from typing import Any, Protocol
 
 import uvicorn
 
@@ -14,14 +15,23 @@ from bot.playground.api import WebApi
 from bot.playground.clocks import Alarms, Clock
 from bot.playground.delivery import Delivery
 from bot.playground.http_delivery import SignedHttp
-from bot.playground.member import InProcess, Member
+from bot.playground.member import Member
 from bot.playground.records import App, Json
+from bot.playground.seats import InProcess
 from bot.playground.sockets import Sockets
 from bot.playground.tiers import Tiers
 from bot.playground.web import build
 from bot.playground.workspace import Workspace
 
 HOST = "127.0.0.1"
+
+
+class SocketApp(Protocol):
+    """slack_bolt's SocketModeHandler."""
+
+    client: Any
+
+    def close(self) -> Any: ...
 
 
 class Playground:
@@ -83,6 +93,22 @@ class Playground:
         if verify:
             self._http.verify_url(app, url)
         app.events_url = app.interactivity_url = url
+
+    def hang_up(self, *handlers: SocketApp) -> None:
+        """Close slack_bolt's Socket Mode handlers quickly.
+
+        slack_sdk waits up to three seconds in a read when it is closed, unless the other side
+        hangs up first; then its threads may both close the socket and one of them stumbles.
+        """
+        self.delivery.wait_until_quiet()
+        for handler in handlers:
+            handler.client.auto_reconnect_enabled = False
+        self.sockets.close()
+        for handler in handlers:
+            try:
+                handler.close()
+            except AttributeError:
+                handler.close()
 
     # The people's side
 

@@ -17,6 +17,7 @@ from bot.playground.files import Files
 from bot.playground.markup import as_rich_text, escaped
 from bot.playground.records import App, Channel, Json, Kind, Refused, Stream, User, UserGroup
 from bot.playground.views import Views
+from bot.playground.whispers import Whispers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Workspace:
         self.tickets: dict[str, str] = {}
         """Socket Mode tickets that were given out -> the app's id."""
         self.views = Views(self)
+        self.whispers = Whispers(self)
         self.files = Files(self)
         self.faults = Faults()
         self.notices: deque[Notice] = deque(maxlen=5000)
@@ -65,7 +67,6 @@ class Workspace:
         self.events: deque[Json] = deque(maxlen=5000)
         """Every event envelope that was handed to an app, oldest first."""
         self._conversations: dict[str, Conversation] = {}
-        self._ephemerals: dict[str, list[Json]] = {}
         self._last_us = 0
         self._numbers: dict[str, int] = {}
 
@@ -354,42 +355,6 @@ class Workspace:
                 message.pop("reactions")
             self._changed("message", channel=room.id, ts=ts)
             events.reaction(self, room, message, who, name, added=False)
-
-    def whisper(
-        self, channel: str, to: str, text: str, *, thread_ts: str | None = None, **fields: Any
-    ) -> Json:
-        """An ephemeral message that only `to` sees."""
-        with self.lock:
-            room = self.channel(channel)
-            message: Json = {
-                "type": "message",
-                "text": escaped(text),
-                "ts": self.new_ts(),
-                "is_ephemeral": True,
-                "to": self.user(to).id,
-            }
-            message |= {"thread_ts": thread_ts} if thread_ts else {}
-            message |= {name: value for name, value in fields.items() if value is not None}
-            self._ephemerals.setdefault(room.id, []).append(message)
-            self._changed("message", channel=room.id, ts=message["ts"], user=message["to"])
-            return message
-
-    def unwhisper(self, channel: str, ts: str) -> bool:
-        with self.lock:
-            for message in self._ephemerals.get(channel, []):
-                if message["ts"] == ts:
-                    self._ephemerals[channel].remove(message)
-                    self._changed("deleted", channel=channel, ts=ts, user=message["to"])
-                    return True
-        return False
-
-    def whispers(self, channel: str, to: str) -> list[Json]:
-        with self.lock:
-            return [dict(m) for m in self._ephemerals.get(channel, []) if m["to"] == to]
-
-    def whispered(self, channel: str, ts: str) -> Json | None:
-        with self.lock:
-            return next((m for m in self._ephemerals.get(channel, []) if m["ts"] == ts), None)
 
     def pin(self, channel: str, ts: str) -> None:
         with self.lock:

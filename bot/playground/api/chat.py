@@ -35,7 +35,7 @@ def post_ephemeral(call: Call) -> Json:
     if user not in room.members:
         raise Refused("user_not_in_channel")
     content = _content(call)
-    message = call.workspace.whisper(
+    message = call.workspace.whispers.add(
         room.id,
         user,
         content.pop("text"),

@@ -133,10 +133,4 @@ def connect(slack: Playground) -> Iterator[Callable[[App], SocketModeHandler]]:
         return handler
 
     yield connect
-    slack.delivery.wait_until_quiet()
-    for handler in handlers:
-        handler.client.auto_reconnect_enabled = False
-    # slack_sdk waits in a read of three seconds unless the other side hangs up first.
-    slack.sockets.close()
-    for handler in handlers:
-        handler.close()
+    slack.hang_up(*handlers)

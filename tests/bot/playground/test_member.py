@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.playground.member import Member, NothingLikeIt, OverHttp
+from bot.playground.member import Member, NothingLikeIt
 from bot.playground.records import Refused
+from bot.playground.seats import OverHttp
 from bot.playground.server import Playground
 
 

@@ -38,7 +38,7 @@ def test_an_answer_for_everybody_is_a_message_of_the_app(still: Playground, url:
 def test_an_ephemeral_message_is_replaced_and_taken_away(still: Playground) -> None:
     ann = still.member("ann")
     room = still.workspace.channel("general").id
-    whispered = still.workspace.whisper(room, ann.id, "draft", app_id=still.app.id)
+    whispered = still.workspace.whispers.add(room, ann.id, "draft", app_id=still.app.id)
     new = still.acts.interactions.responses.new
     hook = WebhookClient(new(still.app, ann.id, room, message_ts=whispered["ts"]))
     hook.send(text="final", replace_original=True)
