@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from bot.playground import events, streams
@@ -27,11 +28,10 @@ class Acts:
             raise Refused("unknown_act", asked=act)
         user = self._anybody() if me == "*" else self.workspace.user(me)
         try:
-            return run(user, **args)
+            inspect.signature(run).bind(user, **args)
         except TypeError as wrong:
-            if "argument" not in str(wrong):
-                raise
             raise Refused("invalid_arguments", detail=str(wrong)) from wrong
+        return run(user, **args)
 
     # Writing
 

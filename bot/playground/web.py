@@ -159,9 +159,13 @@ def _member_api(app: FastAPI, workspace: Workspace, acts: Acts, sessions: set[st
     async def act(request: Request) -> Response:
         if not known(request.headers.get("x-playground-session", "")):
             return JSONResponse({"ok": False, "error": "no_session"}, status_code=403)
-        body = await request.json()
         try:
-            result = await run_in_threadpool(acts.do, body["me"], body["act"], body.get("args", {}))
+            body = json.loads(await request.body())
+            me, name, args = str(body["me"]), str(body["act"]), dict(body.get("args") or {})
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"ok": False, "error": "invalid_json"}, status_code=400)
+        try:
+            result = await run_in_threadpool(acts.do, me, name, args)
         except Refused as refused:
             return JSONResponse(refused.answer())
         return JSONResponse({"ok": True, "result": result})

@@ -242,7 +242,8 @@ class Workspace:
     ) -> Json:
         """Put a message there and return it in Slack's shape.
 
-        `text` is Slack markup. `ts` (history) may lie in the past. `silent`: no event is sent.
+        `text` is Slack markup. `ts` (history) may lie in the past; one that is taken is replaced by
+        a new one. `silent`: no event is sent.
         `fields` are further fields of the message (`bot_id`, `metadata`, `files`, `reactions`...).
         """
         with self.lock:

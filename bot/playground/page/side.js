@@ -25,7 +25,7 @@ export function drawPlaces(at, unread, go) {
   const others = channels.filter((c) => !c.is_member && !c.is_im && !c.is_mpim).sort(byName);
   const directs = channels.filter((c) => (c.is_im || c.is_mpim) && c.members.includes(store.me) && !withApp(c));
   const entry = (key, label, mark, run, current, extra = "") => h("li", {}, h("button", { class: `place ${extra} ${unread.has(key) ? "unread" : ""}`,
-    "aria-current": current ? "page" : undefined, onclick: run }, h("span", { class: "place-mark" }, mark), h("span", { class: "place-name" }, label),
+    "aria-current": current ? "page" : undefined, "aria-label": unread.has(key) ? `${label}, unread` : label, title: label, onclick: run }, h("span", { class: "place-mark" }, mark), h("span", { class: "place-name" }, label),
   unread.has(key) ? h("span", { class: "dot", "aria-label": "unread" }) : null));
   const section = (name, ...rows) => (rows.flat().length ? h("section", {}, h("h2", {}, name), h("ul", {}, rows)) : null);
   const apps = store.apps.map((app) => {

@@ -244,6 +244,54 @@ def test_a_submission_can_update_push_and_clear(
     assert ann.modal() is None
 
 
+def test_an_app_hears_of_a_modal_that_was_closed_if_it_asked_to(
+    slack: Playground, bolt: App, connect: Connect
+) -> None:
+    closed: list[str] = []
+
+    @bolt.shortcut("ask")
+    def ask(ack: Any, body: dict[str, Any], client: Any) -> None:
+        ack()
+        view = _modal("first") | {"notify_on_close": True}
+        client.views_open(trigger_id=body["trigger_id"], view=view)
+
+    @bolt.view_closed("keep_it")
+    def on_close(ack: Any, view: dict[str, Any]) -> None:
+        ack()
+        closed.append(view["callback_id"])
+
+    connect(bolt)
+    ann = slack.member("ann")
+    ann.shortcut("ask")
+    ann.close(ann.wait_for_modal())
+    assert closed == ["keep_it"]
+    assert ann.modal() is None
+
+
+def test_a_reply_that_is_also_sent_to_the_channel_is_a_broadcast(slack: Playground) -> None:
+    ann = slack.member("ann")
+    root = ann.post("general", "question")
+    slack.acts.do(
+        ann.id,
+        "post",
+        {"channel": "general", "text": "for all", "thread_ts": root.ts, "broadcast": True},
+    )
+    event = slack.workspace.events[-1]["event"]
+    assert (event["subtype"], event["root"]["ts"]) == ("thread_broadcast", root.ts)
+
+
+def test_a_renamed_channel_is_told(slack: Playground) -> None:
+    slack.workspace.rename("general", "lobby")
+    event = slack.workspace.events[-1]["event"]
+    assert (event["type"], event["channel"]["name"]) == ("channel_rename", "lobby")
+
+
+def test_opening_the_messages_tab_is_told_with_its_channel(slack: Playground) -> None:
+    room = slack.member("ann").open_dm()
+    event = slack.workspace.events[-1]["event"]
+    assert (event["type"], event["tab"], event["channel"]) == ("app_home_opened", "messages", room)
+
+
 def test_a_command_answers_only_to_the_one_who_typed_it(
     slack: Playground, bolt: App, connect: Connect
 ) -> None:

@@ -39,6 +39,18 @@ def test_acting_needs_the_pages_session(slack: Playground) -> None:
     assert live.status_code == 403
 
 
+def test_a_misshapen_act_is_refused(slack: Playground) -> None:
+    page = httpx2.get(slack.page_url).text
+    session = page.split('name="session" content="')[1].split('"')[0]
+    for body in (b"", b"[]", b'{"me": "ann"}', b'{"me": "ann", "act": "post", "args": 7}'):
+        answer = httpx2.post(
+            f"{slack.page_url}member/act",
+            content=body,
+            headers={"X-Playground-Session": session},
+        )
+        assert answer.status_code == 400
+
+
 def test_the_page_forbids_scripts_from_elsewhere(slack: Playground) -> None:
     page = httpx2.get(slack.page_url)
     policy = page.headers["content-security-policy"]
