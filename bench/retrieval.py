@@ -106,12 +106,12 @@ def _ways(index: Index, model: Embedder) -> dict[str, Callable[[str], list[str]]
 
     def words(question: str) -> list[int]:
         scores = index.words.scores(question, visible=everything)
-        return lexical.best(scores, POOL).tolist()
+        return [int(row) for row in lexical.best(scores, POOL)]
 
     def meaning(question: str) -> list[int]:
         assert index.meanings is not None
         asked = model.question(question)
-        return index.meanings.nearest(asked, visible=everything, k=POOL).tolist()
+        return [int(row) for row in index.meanings.nearest(asked, visible=everything, k=POOL)]
 
     return {
         "BM25": lambda question: names(words(question)),

@@ -205,7 +205,7 @@ def _packed(blocks: list[str], fits: Fits) -> Iterator[str]:
             continue
         if current:
             yield current
-        *done, current = [block] if fits(block) else _cut(block, fits)
+        *done, current = [block] if fits(block) else _cut(block, fits) or [""]
         yield from done
     if current.strip():
         yield current
@@ -226,7 +226,7 @@ def _cut(block: str, fits: Fits) -> list[str]:
 
 
 def _framed(opening: str, inner: str, closing: str, fits: Fits) -> list[str]:
-    if not fits(f"{opening}x{closing}"):  # the frame leaves no room: it is text like any other
+    if not inner.strip() or not fits(f"{opening}x{closing}"):  # text like any other
         whole = f"{opening}{inner}{closing}"
         return [part.strip("\n") for part in pieces(whole, fits) if part.strip()]
     parts = pieces(inner, lambda part: fits(f"{opening}{part}{closing}"))

@@ -28,7 +28,8 @@ def fused(
     """Scores of candidates, from their cosine, their BM25 score, and whether they are approved pairs."""
     best = float(words.max(initial=0.0)) or 1.0
     meant, shared = (1 - WORDS) * similarity, (WORDS / best) * words
-    return (meant + shared + VOUCHED * vouched).astype(similarity.dtype)
+    scores: NDArray[np.float32] = meant + shared + VOUCHED * vouched
+    return scores
 
 
 def by_ranks(rankings: Sequence[Sequence[int]]) -> list[int]:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage, PassageKind
 from lorekeeper.errors import BadInput
-from retrieval import lexical, vectors
 from retrieval.embed import HashingEmbedder
 from retrieval.index import DamagedIndex, Index, build, open_index
 from retrieval.sources import passage
@@ -212,39 +211,3 @@ def test_an_index_holds_nothing_pickled(artifacts: ArtifactStore) -> None:
     json.loads((path / "bm25/params.index.json").read_text())
     suffixes = {file.suffix for file in path.rglob("*") if file.is_file()}
     assert suffixes <= {".npy", ".json", ".jsonl", ".faiss"}
-
-
-@given(
-    seed=st.integers(0, 2**16),
-    seen=st.lists(st.booleans(), min_size=50, max_size=50),
-    k=st.integers(1, 60),
-)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@pytest.mark.parametrize("graph_from", [0, 10_000])
-def test_both_kinds_of_vector_index_give_all_that_may_be_seen(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    graph_from: int,
-    seed: int,
-    seen: list[bool],
-    k: int,
-) -> None:
-    monkeypatch.setattr(vectors, "GRAPH_FROM", graph_from)
-    monkeypatch.setattr(vectors, "EXACT_BELOW", 10)
-    matrix = np.random.default_rng(seed).normal(size=(50, 8)).astype(np.float32)
-    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
-    vectors.write(matrix, tmp_path)
-    visible = np.array(seen)
-    found = vectors.Vectors(tmp_path).nearest(matrix[0], visible=visible, k=k)
-    assert len(set(found.tolist())) == len(found) == min(k, visible.sum())
-    assert visible[found].all()
-
-
-def test_words_are_found_by_their_stem_and_names_by_their_parts() -> None:
-    assert lexical.tokens("restoring backups") == lexical.tokens("restored backup")
-    whole_and_parts = lexical.tokens("KubePodCrashLooping")
-    assert set(lexical.tokens("kube pod crash loop")) <= set(whole_and_parts)
-    assert lexical.tokens("kubepodcrashlooping")[0] in whole_and_parts
-    assert lexical.tokens("the of and") == []

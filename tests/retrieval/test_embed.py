@@ -1,0 +1,70 @@
+"""The real embedder places what means the same close together, and reads all of a long text."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lorekeeper.errors import BadInput
+from retrieval.embed import Embedder, HashingEmbedder, SentenceEmbedder
+
+
+def test_a_question_is_closest_to_its_answer(minilm: Embedder) -> None:
+    answers = ["Restart the worker, then drain the queue.", "Lunch is at noon.", "Use pip."]
+    alike = minilm.passages(answers) @ minilm.question("How do I get jobs moving again?")
+    assert alike.argmax() == 0
+
+
+def test_vectors_have_length_one(minilm: Embedder) -> None:
+    vectors = minilm.passages(["a", "disk full " * 20, ""])
+    assert vectors.shape == (3, minilm.dimensions)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert minilm.passages([]).shape == (0, minilm.dimensions)
+
+
+def test_a_text_has_the_same_vector_whatever_it_is_embedded_with(minilm: Embedder) -> None:
+    alone = minilm.passages(["disk full"])[0]
+    among = minilm.passages([f"something else {n} " * n for n in range(40)] + ["disk full"])[-1]
+    np.testing.assert_allclose(alone, among, atol=1e-5)
+
+
+def test_the_end_of_a_text_beyond_the_window_still_counts(minilm: Embedder) -> None:
+    long = "The weather is fine today. " * 80
+    assert minilm.count_tokens(long) > minilm.window
+    plain, told = minilm.passages([long, long + "The database password rotates on Mondays. " * 20])
+    asked = minilm.question("When does the database password rotate?")
+    assert told @ asked > plain @ asked + 0.1
+
+
+def test_a_question_beyond_the_window_is_read_whole(minilm: Embedder) -> None:
+    long = minilm.question("hello there " * 400 + "how do I restore a backup? " * 40)
+    assert long @ minilm.passages(["To restore a backup, run restore."])[0] > 0.2
+
+
+def test_many_threads_may_ask_at_once(minilm: Embedder) -> None:
+    questions = [f"question {number} " * (number + 1) for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        counts = list(pool.map(minilm.count_tokens, questions))
+        vectors = list(pool.map(minilm.question, questions))
+    assert counts == sorted(counts)
+    np.testing.assert_allclose(vectors[3], minilm.question(questions[3]), atol=1e-5)
+
+
+def test_a_folder_without_a_model_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "modules.json").write_text("[")
+    with pytest.raises(BadInput, match="LORE_MODELS__EMBEDDER"):
+        SentenceEmbedder("broken", tmp_path)
+
+
+def test_the_hashing_embedder_knows_words_and_nothing_else() -> None:
+    embedder = HashingEmbedder()
+    same, other = embedder.passages(["Disk full!", "token expired"]) @ embedder.question(
+        "disk full"
+    )
+    assert same == pytest.approx(1.0)
+    assert other < 0.9
+    assert embedder.embedded == ["Disk full!", "token expired"]
