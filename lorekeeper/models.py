@@ -34,6 +34,13 @@ def base_spec(settings: Settings) -> str:
     return GPU_BASE if hardware.gpus() else CPU_BASE
 
 
+def served_precision(settings: Settings) -> str:
+    """What is served, and so what everything is compared in: bfloat16 on a GPU, float32 on a CPU."""
+    if settings.serving.dtype != "auto":
+        return settings.serving.dtype
+    return "bfloat16" if hardware.gpus() else "float32"
+
+
 def get(spec: str, data: Path) -> Path:
     """The local folder of a model; fetches or converts it the first time.
 

@@ -76,13 +76,6 @@ def choose(settings: Settings) -> Literal["vllm", "embedded"]:
     return "vllm" if has_vllm and hardware.gpus() else "embedded"
 
 
-def precision(settings: Settings) -> Literal["float32", "bfloat16", "float16"]:
-    """What is served: bfloat16 on a GPU, float32 on a CPU, unless a setting says otherwise."""
-    if settings.serving.dtype != "auto":
-        return settings.serving.dtype
-    return "bfloat16" if hardware.gpus() else "float32"
-
-
 def _elsewhere(url: str) -> RunningEngine:
     if not _answers(url):
         raise NotReachable(
@@ -96,7 +89,7 @@ def _embedded(settings: Settings, model: Path) -> list[str]:
     serving = settings.serving
     return [
         sys.executable, "-m", "serving.embedded", "--model", str(model),
-        "--port", str(serving.engine_port), "--dtype", precision(settings),
+        "--port", str(serving.engine_port), "--dtype", models.served_precision(settings),
     ]  # fmt: skip
 
 
@@ -106,7 +99,7 @@ def _vllm(settings: Settings, model: Path) -> list[str]:
         *_vllm_program(serving.vllm_python),
         "--model", str(model), "--served-model-name", BASE_NAME,
         "--host", HOST, "--port", str(serving.engine_port),
-        "--dtype", precision(settings), "--max-model-len", str(serving.context_tokens),
+        "--dtype", models.served_precision(settings), "--max-model-len", str(serving.context_tokens),
         "--enable-lora", "--max-lora-rank", str(serving.max_lora_rank),
         "--max-loras", str(CACHED_ADAPTERS),
     ]  # fmt: skip

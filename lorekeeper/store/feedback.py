@@ -42,5 +42,5 @@ def of_answer(db: Connection, answer_id: str) -> list[Feedback]:
 def counts(db: Connection) -> tuple[int, int]:
     """How many thumbs are up, and how many down."""
     found = db.execute(select(feedback.c.helpful, func.count()).group_by(feedback.c.helpful))
-    by_thumb = {bool(helpful): count for helpful, count in found.tuples()}
+    by_thumb = {bool(helpful): count for helpful, count in found.all()}
     return by_thumb.get(True, 0), by_thumb.get(False, 0)

@@ -81,7 +81,7 @@ def by_ids(db: Connection, ids: Iterable[int]) -> list[Pair]:
 
 def counts(db: Connection) -> dict[PairState, int]:
     """How many pairs are in each state; states without any count 0."""
-    found = db.execute(select(pairs.c.state, func.count()).group_by(pairs.c.state)).tuples().all()
+    found = db.execute(select(pairs.c.state, func.count()).group_by(pairs.c.state)).all()
     return dict.fromkeys(PairState, 0) | {PairState(state): count for state, count in found}
 
 

@@ -1,0 +1,186 @@
+"""`lore worker`, `retrain`, `runs`, `cancel`, `adapters` and `dataset`: typed words in, tables out."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from sqlalchemy import Engine
+
+from lorekeeper import settings as config
+from lorekeeper import store
+from lorekeeper.domain import Adapter, Arm, Run
+from lorekeeper.errors import BadInput
+from lorekeeper.settings import Settings
+from lorekeeper.store import adapters as adapter_store
+from lorekeeper.store import datasets, deployments, reading
+from lorekeeper.store import runs as run_store
+
+dataset = typer.Typer(
+    help="Freeze, list and show dataset versions.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def worker() -> None:
+    """Run the queue's worker until the process is ended."""
+    from builder.worker import serve
+    from lorekeeper import telemetry
+
+    telemetry.configure()
+    settings, engine = _open()
+    serve(engine, settings)
+
+
+def retrain(
+    options: Annotated[
+        list[str] | None, typer.Argument(help="Fields of the recipe, such as epochs=3.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe's name.")] = None,
+) -> None:
+    """Freeze the approved pairs and queue a run on them."""
+    from builder.retrain import request
+
+    settings, engine = _open()
+    run = request(
+        engine, settings, by=getpass.getuser(), recipe=recipe, options=parse(options or [])
+    )
+    typer.echo(f"Run {run.id} is queued. Follow it: lore runs --follow {run.id}")
+
+
+def parse(options: list[str]) -> dict[str, object]:
+    """`name=value` words as a mapping; values as TOML has them, or as text.
+
+    Raises:
+        BadInput: a word has no `=`.
+    """
+    import tomllib
+
+    parsed: dict[str, object] = {}
+    for word in options:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise BadInput(f"{word!r} is no option.", fix="Write name=value, such as epochs=3.")
+        try:
+            parsed[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed[name] = value
+    return parsed
+
+
+def runs(
+    follow: Annotated[int | None, typer.Option(help="Follow this run until it is over.")] = None,
+) -> None:
+    """List the latest runs, or follow one."""
+    _, engine = _open()
+    if follow is None:
+        with reading(engine) as db:
+            Console().print(_runs_table(run_store.latest(db, 20)))
+        return
+    with Live(console=Console(), refresh_per_second=4) as live:
+        while True:
+            with reading(engine) as db:
+                run = run_store.get(db, follow)
+            live.update(_runs_table([run]))
+            if run.is_over:
+                return
+            time.sleep(0.5)
+
+
+def cancel(run: Annotated[int, typer.Argument(help="The run's number.")]) -> None:
+    """Stop a run; what it had trained is kept in its checkpoints."""
+    _, engine = _open()
+    with engine.begin() as db:
+        now = run_store.request_cancel(db, run, getpass.getuser())
+    typer.echo(f"Run {run} is {now.state}." if now.is_over else f"Run {run} is asked to stop.")
+
+
+def adapters() -> None:
+    """List adapters with their scores and verdicts."""
+    _, engine = _open()
+    with reading(engine) as db:
+        found, current = adapter_store.all(db), deployments.current(db)
+    table = Table("", "Adapter", "Run", "Base", *[arm.value for arm in Arm], "Verdict", box=None)
+    for adapter in reversed(found):
+        is_current = current is not None and current.adapter_id == adapter.id
+        table.add_row("●" if is_current else "", *_cells(adapter))
+    Console().print(table)
+
+
+@dataset.command()
+def freeze() -> None:
+    """Freeze what may be trained on; nothing changes where nothing is new."""
+    from builder.freeze import freeze as make
+
+    settings, engine = _open()
+    made = make(engine, settings, by=getpass.getuser())
+    typer.echo(f"{made.name} ({made.hash[:12]}): {made.train} to train on, {made.heldout} held out")
+
+
+@dataset.command("list")
+def list_versions() -> None:
+    """List every version, newest first."""
+    _, engine = _open()
+    table = Table("Version", "Train", "Held out", "Hash", "Frozen", "By", box=None)
+    with reading(engine) as db:
+        for made in reversed(datasets.all(db)):
+            table.add_row(
+                made.name, str(made.train), str(made.heldout), made.hash[:12],
+                _when(made.created_at), made.created_by,
+            )  # fmt: skip
+    Console().print(table)
+
+
+@dataset.command()
+def show(name: Annotated[str, typer.Argument(help="A version, such as d3.")]) -> None:
+    """Show a version's card."""
+    from rich.markdown import Markdown
+
+    from lorekeeper.artifacts import ArtifactStore
+
+    settings, engine = _open()
+    with reading(engine) as db:
+        made = datasets.by_name(db, name)
+    card = ArtifactStore(settings.store.data).open(made.folder) / "card.md"
+    Console().print(Markdown(card.read_text(encoding="utf-8")))
+
+
+def _open() -> tuple[Settings, Engine]:
+    settings = config.load()
+    return settings, store.open_database(settings.database_url)
+
+
+def _runs_table(found: list[Run]) -> Table:
+    table = Table("Run", "State", "Stage", "Step", "Loss", "Left", "Asked by", "When", box=None)
+    for run in found:
+        progress = run.progress
+        table.add_row(
+            str(run.id),
+            run.error or run.state.value,
+            progress.note or progress.stage.value,
+            f"{progress.step}/{progress.steps}" if progress.steps else "",
+            f"{progress.loss:.3f}" if progress.loss is not None else "",
+            f"{progress.seconds_left:.0f} s" if progress.seconds_left is not None else "",
+            run.requested_by,
+            _when(run.requested_at),
+        )
+    return table
+
+
+def _cells(adapter: Adapter) -> list[str]:
+    scores = [f"{adapter.evaluation.arm(arm).mean_nll:.3f}" for arm in Arm]
+    return [
+        adapter.name, str(adapter.run_id), adapter.base_model, *scores, adapter.verdict.outcome.value,
+    ]  # fmt: skip
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,74 @@
+"""Pairs in, the lines of a dataset file out, and back: chat `messages` with where they came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lorekeeper.domain import Pair
+from lorekeeper.store.datasets import HELDOUT, TRAIN
+from lorekeeper.store.rows import plain, revive
+
+FILES = {TRAIN: "train.jsonl", HELDOUT: "heldout.jsonl"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One question with its answer, as frozen. Redacted when it was captured."""
+
+    pair_id: int
+    question: str
+    answer: str
+    conversation: str
+    source: str
+    scope: str
+    answer_ts: str
+    authors: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    redactions: tuple[str, ...] = ()
+
+
+def row_of(pair: Pair) -> Row:
+    return Row(
+        pair_id=pair.id,
+        question=pair.question,
+        answer=pair.answer,
+        conversation=pair.conversation,
+        source=pair.source,
+        scope=pair.scope,
+        answer_ts=pair.answer_ts,
+        authors=pair.authors,
+        tags=pair.tags,
+        redactions=pair.redactions,
+    )
+
+
+def write(folder: Path, split: str, rows: Iterable[Row]) -> None:
+    """Write one line a row. The same rows give the same bytes."""
+    lines = [json.dumps(_line(row), ensure_ascii=False, sort_keys=True) for row in rows]
+    (folder / FILES[split]).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def read(folder: Path, split: str) -> list[Row]:
+    """The rows of one split of a frozen dataset, in their order."""
+    text = (folder / FILES[split]).read_text(encoding="utf-8")
+    # Not splitlines(): an answer may hold U+2028, which JSON leaves as it is.
+    return [_row(json.loads(line)) for line in text.split("\n") if line]
+
+
+def _line(row: Row) -> dict[str, Any]:
+    """`messages` is what other trainers read; the instructions are added when it is tokenised."""
+    values: dict[str, Any] = plain(row)
+    turns = [
+        {"role": "user", "content": values.pop("question")},
+        {"role": "assistant", "content": values.pop("answer")},
+    ]
+    return {"messages": turns, **values}
+
+
+def _row(line: dict[str, Any]) -> Row:
+    user, assistant = line["messages"]
+    return revive(Row, {**line, "question": user["content"], "answer": assistant["content"]})

@@ -1,0 +1,90 @@
+"""Pairs in, groups of pairs that must not part in a split out.
+
+Pairs belong together when they come from one conversation, or when the question or the answer of
+one says nearly the same as that of another. Similarity is the Jaccard index of the word sets; only
+candidates that share a rare word are compared (prefix filtering, Bayardo et al. 2007), which finds
+exactly the pairs that comparing all of them would.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from lorekeeper.domain import Pair
+
+THRESHOLD = 0.8
+"""Share of common words from which two texts count as the same: one word in five may differ."""
+QUESTION_WORDS = 4
+ANSWER_WORDS = 8
+"""Shorter texts ("any idea?", "yes, that works") recur without meaning the same, and would chain
+unrelated conversations into one group. Word for word the same counts at any length when both the
+question and the answer are."""
+
+_WORD = re.compile(r"\w+")
+
+
+def groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """Pairs that must stay on one side, each group and the groups in the order of their first pair."""
+    leader = list(range(len(pairs)))
+    for one, other in _links(pairs):
+        leader[_find(leader, one)] = _find(leader, other)
+    found: dict[int, list[Pair]] = {}
+    for index, pair in enumerate(pairs):
+        found.setdefault(_find(leader, index), []).append(pair)
+    return list(found.values())
+
+
+def near(texts: Sequence[str], *, least_words: int) -> Iterator[tuple[int, int]]:
+    """Indexes of texts with at least `least_words` different words that say nearly the same."""
+    sets = [words(text) for text in texts]
+    rarity = Counter(word for found in sets for word in found)
+    seen: defaultdict[str, list[int]] = defaultdict(list)
+    for index, found in enumerate(sets):
+        if len(found) < least_words:
+            continue
+        prefix = _prefix(found, rarity)
+        for other in {candidate for word in prefix for candidate in seen[word]}:
+            if _jaccard(found, sets[other]) >= THRESHOLD:
+                yield other, index
+        for word in prefix:
+            seen[word].append(index)
+
+
+def words(text: str) -> frozenset[str]:
+    """The different words of a text, whatever their case and form."""
+    return frozenset(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _links(pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
+    yield from _same([pair.conversation for pair in pairs])
+    yield from _same([f"{pair.question.strip()}\0{pair.answer.strip()}" for pair in pairs])
+    yield from near([pair.question for pair in pairs], least_words=QUESTION_WORDS)
+    yield from near([pair.answer for pair in pairs], least_words=ANSWER_WORDS)
+
+
+def _same(keys: Sequence[str]) -> Iterator[tuple[int, int]]:
+    first: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        if first.setdefault(key, index) != index:
+            yield first[key], index
+
+
+def _find(leader: list[int], index: int) -> int:
+    while leader[index] != index:
+        leader[index] = leader[leader[index]]
+        index = leader[index]
+    return index
+
+
+def _prefix(found: frozenset[str], rarity: Counter[str]) -> list[str]:
+    """The rarest words; two sets as similar as `THRESHOLD` share at least one of them."""
+    ordered = sorted(found, key=lambda word: (rarity[word], word))
+    return ordered[: len(ordered) - math.ceil(THRESHOLD * len(ordered)) + 1]
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other)

@@ -1,0 +1,116 @@
+"""A recipe's name and a person's options in; every hyperparameter of a run, checked, out. No torch.
+
+A recipe is a TOML file beside this one, or in `recipes/` of the data folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lorekeeper.errors import BadInput, NotFound
+from lorekeeper.settings import Serving
+
+
+class Recipe(BaseModel):
+    """How an adapter is trained. Defaults follow the sources named beside them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    about: str = ""
+    """One line for people: what this recipe is for."""
+    quantization: Literal["nf4", "none"] = "nf4"
+    """`nf4`: the frozen base in 4 bits with double quantisation (QLoRA, Dettmers et al. 2023)."""
+    rank: Annotated[int, Field(ge=1, le=512)] = 16
+    """Rank of the adapter's matrices."""
+    alpha: Annotated[int, Field(ge=1)] = 32
+    """Scale of the adapter; twice the rank (Biderman et al. 2024)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Dropout in front of the adapter, against overfitting on few rows."""
+    rslora: bool = False
+    """Divide alpha by the root of the rank instead of the rank."""
+    dora: bool = False
+    """Weight-decomposed LoRA. vLLM cannot serve it, so it is refused."""
+    target_modules: str | tuple[str, ...] = "all-linear"
+    """Which layers get an adapter; all linear ones matter more than the rank (QLoRA)."""
+    learning_rate: Annotated[float, Field(gt=0, le=0.1)] = 2e-4
+    """Peak of the schedule: linear warm-up, then cosine."""
+    epochs: Annotated[float, Field(gt=0, le=100)] = 2.0
+    """Passes over the training split."""
+    batch_size: Annotated[int, Field(ge=1)] = 4
+    """Rows that are computed at once."""
+    accumulation: Annotated[int, Field(ge=1)] = 2
+    """Batches that make one step; small effective batches suit LoRA (under 32)."""
+    max_tokens: Annotated[int, Field(ge=32)] = 768
+    """Longest row, prompt and answer together. Longer rows are reported and left out, never cut."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the steps in which the learning rate rises."""
+    with_passages: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Share of rows whose prompt holds what retrieval would bring, so that the model works with sources."""
+    seed: int = 7
+    """Seed of everything random; the same seed gives the same adapter on the same device."""
+    checkpoint_steps: Annotated[int, Field(ge=1)] = 5
+    """Steps between two checkpoints; at most so many are lost when the machine fails."""
+
+
+def names(data: Path | None = None) -> dict[str, Recipe]:
+    """Every recipe that can be named, shipped ones first."""
+    return {path.stem: load(path.stem, {}, data=data) for path in _paths(data)}
+
+
+def load(name: str, options: Mapping[str, Any], *, data: Path | None = None) -> Recipe:
+    """The recipe with the options set on top.
+
+    Raises:
+        NotFound: no recipe has this name; lists those that do.
+        BadInput: a field is unknown or its value cannot be used; says which.
+    """
+    found = {path.stem: path for path in _paths(data)}
+    if name not in found:
+        raise NotFound(f"There is no recipe {name!r}.", fix=f"There are: {', '.join(found)}.")
+    try:
+        values = tomllib.loads(found[name].read_text(encoding="utf-8"))
+        return Recipe.model_validate(values | dict(options))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(
+            f"The recipe {name} cannot be used: {_first(error)}.",
+            fix=f"Its fields are: {', '.join(Recipe.model_fields)}.",
+        ) from None
+
+
+def refuse_unservable(recipe: Recipe, serving: Serving) -> None:
+    """Refuse before training what the engine could not load after it (vLLM's rules for LoRA).
+
+    Raises:
+        BadInput: says which field, and why.
+    """
+    if recipe.dora:
+        raise BadInput("DoRA adapters cannot be loaded by vLLM.", fix="Set dora=false.")
+    if recipe.rank > serving.max_lora_rank:
+        raise BadInput(
+            f"Rank {recipe.rank} is more than the engine accepts ({serving.max_lora_rank}).",
+            fix=f"Use rank={serving.max_lora_rank}, or raise LORE_SERVING__MAX_LORA_RANK.",
+        )
+    if {"embed_tokens", "lm_head"} & set(recipe.target_modules):
+        raise BadInput(
+            "An adapter on the embeddings or the output layer is not served by vLLM.",
+            fix="Leave embed_tokens and lm_head out of target_modules.",
+        )
+
+
+def _paths(data: Path | None) -> list[Path]:
+    shipped = sorted(Path(str(files("builder.recipes"))).glob("*.toml"))
+    own = sorted((data / "recipes").glob("*.toml")) if data is not None else []
+    return [*shipped, *own]
+
+
+def _first(error: ValidationError | tomllib.TOMLDecodeError) -> str:
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return str(error)
+    about = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, about['loc']))}: {about['msg']}"

@@ -1,0 +1,106 @@
+"""A person's wish for a new adapter in, a queued run out. Light: the bot calls this and has no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from builder import recipes
+from builder.freeze import freeze, trainable
+from lorekeeper import models
+from lorekeeper.domain import DatasetVersion, PairState, Run, RunState
+from lorekeeper.errors import AlreadyRunning, BadInput
+from lorekeeper.settings import Settings
+from lorekeeper.store import pairs, reading, runs
+from lorekeeper.tables import datasets as dataset_table
+
+
+def request(
+    engine: Engine,
+    settings: Settings,
+    *,
+    by: str,
+    recipe: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    channel: str | None = None,
+) -> Run:
+    """Freeze the approved pairs and queue a run on them.
+
+    `recipe` is a recipe's name (default: `LORE_TRAIN__RECIPE`), `options` change its fields, and
+    `channel` is where the run's one message will be.
+
+    Raises:
+        AlreadyRunning: a run waits or works already; names it.
+        BadInput: too few pairs, nothing new since the last run, or a recipe or option that cannot
+            be used or whose adapter the engine could not load.
+    """
+    name, wanted = recipe or settings.train.recipe, dict(options or {})
+    base = models.base_spec(settings)
+    recipes.refuse_unservable(
+        recipes.load(name, wanted, data=settings.store.data), settings.serving
+    )
+    with reading(engine) as db:
+        _refuse_second(db)
+        _refuse_few(db, settings)
+    version = freeze(engine, settings, by=by)
+    with engine.begin() as db:
+        _one_at_a_time(db)
+        _refuse_second(db)
+        _refuse_again(db, version, name, wanted, base)
+        return runs.queue(
+            db,
+            dataset_id=version.id,
+            recipe=name,
+            options=wanted,
+            base_model=base,
+            requested_by=by,
+            channel=channel,
+        )
+
+
+def _refuse_few(db: Connection, settings: Settings) -> None:
+    approved = pairs.in_state(db, PairState.APPROVED)
+    usable, least = len(trainable(approved, settings.bot.train_on)), settings.train.min_pairs
+    if usable >= least:
+        return
+    private = len(approved) - usable
+    raise BadInput(
+        f"There {_are(usable, 'approved pair')} to train on"
+        + (f" ({private} more in private channels are left out)" if private else "")
+        + f"; a run needs at least {least}.",
+        fix=f"Approve {least - usable} more, or lower LORE_TRAIN__MIN_PAIRS.",
+    )
+
+
+def _one_at_a_time(db: Connection) -> None:
+    """Make two requests wait for each other on PostgreSQL; on SQLite a writer is alone anyway."""
+    db.execute(select(dataset_table.c.id).with_for_update())
+
+
+def _refuse_second(db: Connection) -> None:
+    waiting = runs.unfinished(db)
+    if waiting:
+        run = waiting[0]
+        raise AlreadyRunning(
+            f"Run {run.id}, asked for by {run.requested_by}, is {run.state} already.",
+            fix=f"Wait for it, or cancel it first: `lore cancel {run.id}`.",
+        )
+
+
+def _refuse_again(
+    db: Connection, version: DatasetVersion, recipe: str, options: Mapping[str, Any], base: str
+) -> None:
+    """The same data with the same recipe gives the same adapter; a failed run may be tried again."""
+    for run in runs.of_dataset(db, version.id):
+        same = (run.recipe, dict(run.options), run.base_model) == (recipe, options, base)
+        if run.state is RunState.DONE and same:
+            raise BadInput(
+                f"Nothing is new since run {run.id}: it used the same {version.train + version.heldout} pairs ({version.name}) and the same recipe.",
+                fix="Approve more answers, or choose another recipe or option.",
+            )
+
+
+def _are(count: int, noun: str) -> str:
+    return f"is 1 {noun}" if count == 1 else f"are {count or 'no'} {noun}s"

@@ -1,0 +1,96 @@
+"""Pairs and what was on which side before in, the pairs to train on and the pairs to judge by out.
+
+A conversation is never split, and stays on its side for ever: a question that an earlier adapter
+was judged by is never trained on, so versions stay comparable. That is also why the newest answers
+are not held out as such: they would never be learned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from builder.duplicates import groups
+from lorekeeper.domain import Pair
+from lorekeeper.errors import BadInput
+from lorekeeper.store.datasets import HELDOUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    train: tuple[Pair, ...]
+    heldout: tuple[Pair, ...]
+
+
+def split(pairs: Sequence[Pair], *, share: float, known: Mapping[str, str]) -> Split:
+    """Put each group of pairs on one side, about `share` of the pairs on the held-out one.
+
+    `known` is the side of each conversation in earlier versions. Where near-duplicates join
+    conversations of both sides, all of them are held out: what judges must not be learned.
+
+    Raises:
+        BadInput: all pairs belong together, so that nothing can be held out.
+    """
+    parts = groups(pairs)
+    if len(parts) < 2:
+        raise BadInput(
+            f"All {len(pairs)} approved pairs come from one conversation or say nearly the same.",
+            fix="Approve answers from other conversations too: some must be held out to judge by.",
+        )
+    held = [part for part in parts if HELDOUT in _sides(part, known)]
+    new = [part for part in parts if not _sides(part, known)]
+    held += _choose(new, wanted=share * len(pairs) - sum(map(len, held)), need=not held)
+    held_ids = {pair.id for part in held for pair in part}
+    made = Split(
+        train=tuple(pair for pair in pairs if pair.id not in held_ids),
+        heldout=tuple(pair for pair in pairs if pair.id in held_ids),
+    )
+    check(made)
+    return made
+
+
+def check(made: Split) -> None:
+    """Refuse a split that would judge an adapter by what it was trained on.
+
+    Raises:
+        BadInput: one side is empty, or a conversation or a near-duplicate is on both sides.
+    """
+    if not made.train or not made.heldout:
+        raise BadInput(
+            f"{len(made.train)} pairs would be trained on and {len(made.heldout)} held out.",
+            fix="Approve answers from more conversations, or change LORE_TRAIN__HELDOUT.",
+        )
+    held = {pair.id for pair in made.heldout}
+    for part in groups([*made.train, *made.heldout]):
+        inside = [pair.id for pair in part if pair.id in held]
+        if inside and len(inside) < len(part):
+            outside = next(pair.id for pair in part if pair.id not in held)
+            raise BadInput(
+                f"Pair {outside} would be trained on and says nearly the same as the held-out pair {inside[0]}.",
+                fix="Retire one of the two, or report this as a defect of the split.",
+            )
+
+
+def _sides(part: Sequence[Pair], known: Mapping[str, str]) -> set[str]:
+    return {known[pair.conversation] for pair in part if pair.conversation in known}
+
+
+def _choose(new: Sequence[list[Pair]], *, wanted: float, need: bool) -> list[list[Pair]]:
+    """Groups in the order of their hash, as long as they bring the share closer; one at least if needed."""
+    chosen: list[list[Pair]] = []
+    ordered = sorted(new, key=_place)
+    for part in ordered:
+        if len(part) <= 2 * wanted:
+            chosen.append(part)
+            wanted -= len(part)
+    if need and not chosen and ordered:
+        chosen = [min(ordered, key=len)]
+    return chosen
+
+
+def _place(part: Sequence[Pair]) -> str:
+    """A conversation's place in the queue for the held-out side: random, and the same everywhere."""
+    return min(
+        hashlib.sha256(f"heldout\0{pair.conversation}".encode()).hexdigest() for pair in part
+    )
