@@ -23,6 +23,8 @@ from pydantic_settings import (
 from lorekeeper.errors import BadInput
 
 PREFIX = "LORE_"
+BASE_NAME = "base"
+"""The name under which every engine serves the model without an adapter."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
