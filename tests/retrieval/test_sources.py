@@ -1,0 +1,239 @@
+"""Everything that may be quoted becomes a passage, once, and in the scope of where it was said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from lorekeeper.domain import (
+    PUBLIC,
+    Channel,
+    Message,
+    Origin,
+    Pair,
+    PairState,
+    Passage,
+    PassageKind,
+)
+from lorekeeper.settings import Retrieval, Settings
+from lorekeeper.store import connect, messages, pairs, reading
+from lorekeeper.tables import metadata
+from retrieval import sources
+from retrieval.embed import Embedder, HashingEmbedder
+
+OPS = Channel(id="C1", name="ops")
+PAIR = Pair(
+    id=0,
+    question="When do backups run?",
+    answer="At night, at two.",
+    state=PairState.CANDIDATE,
+    origin=Origin.REACTION,
+    channel="C1",
+    scope=PUBLIC,
+    conversation="C1/100.0",
+    source="https://team.slack.com/archives/C1/p101",
+    answer_ts="101.0",
+    question_ts="100.0",
+    authors=("U1", "U2"),
+    captured_by="U9",
+)
+
+Say = Callable[..., Message]
+
+
+@pytest.fixture
+def say(engine: Engine) -> Say:
+    with engine.begin() as db:
+        messages.put_channel(db, OPS)
+
+    def said(text: str, ts: str, thread_ts: str | None = None, **more: object) -> Message:
+        message = Message(channel="C1", ts=ts, author="U1", text=text, thread_ts=thread_ts)
+        message = replace(message, **more)  # type: ignore[arg-type]  # the fields' own values
+        with engine.begin() as db:
+            messages.put(db, message)
+        return message
+
+    return said
+
+
+def approve(engine: Engine, pair: Pair = PAIR) -> None:
+    with engine.begin() as db:
+        pairs.move(db, pairs.add(db, pair), PairState.APPROVED, by="U9")
+
+
+def collect(
+    engine: Engine, settings: Settings | None = None, embedder: Embedder | None = None
+) -> list[Passage]:
+    with reading(engine) as db:
+        return list(sources.collect(db, settings or Settings(), embedder or HashingEmbedder()))
+
+
+def test_an_approved_pair_is_a_passage_with_its_answers_link(engine: Engine) -> None:
+    approve(engine)
+    with engine.begin() as db:
+        pairs.add(db, replace(PAIR, answer_ts="900.0", answer="Not reviewed yet."))
+    (passage,) = collect(engine)
+    assert passage.kind is PassageKind.PAIR
+    assert passage.title == "When do backups run?"
+    assert passage.text == "When do backups run?\n\nAt night, at two."
+    assert (passage.url, passage.scope, passage.author) == (PAIR.source, PUBLIC, "U2")
+    assert passage.messages == ("C1/101.0", "C1/100.0")
+
+
+def test_a_thread_is_its_question_with_the_replies_of_people(engine: Engine, say: Say) -> None:
+    say("When do backups run?", "100.0")
+    say("At two.", "101.0", "100.0", author="U2", permalink="https://slack/p101")
+    say("I am a bot, ask me", "102.0", "100.0", is_bot=True)
+    (passage,) = collect(engine)
+    assert passage.text == "When do backups run?\n\nAt two."
+    assert (passage.title, passage.author) == ("When do backups run?", "U2")
+    assert (passage.conversation, passage.url) == ("C1/100.0", "https://slack/p101")
+    assert passage.messages == ("C1/100.0", "C1/101.0")
+    assert passage.at == 101.0
+
+
+def test_a_question_that_only_a_bot_answered_is_no_knowledge(engine: Engine, say: Say) -> None:
+    say("When do backups run?", "100.0")
+    say("At two.", "101.0", "100.0", is_bot=True)
+    assert collect(engine) == []
+
+
+def test_messages_outside_threads_are_together_until_there_is_a_pause(
+    engine: Engine, say: Say
+) -> None:
+    say("the disk is full", "100.0")
+    say("I am growing it", "160.0")
+    say("lunch?", "9000.0")
+    first, second = collect(engine)
+    assert (first.text, second.text) == ("the disk is full\n\nI am growing it", "lunch?")
+    assert (first.conversation, second.conversation) == ("C1/100.0", "C1/9000.0")
+    assert first.title == "#ops, 1 January 1970"
+
+
+def test_what_an_approved_pair_holds_is_not_said_twice(engine: Engine, say: Say) -> None:
+    approve(engine)
+    say("When do backups run?", "100.0")
+    say("At night, at two.", "101.0", "100.0")
+    assert [passage.kind for passage in collect(engine)] == [PassageKind.PAIR]
+    say("And on Sundays at four.", "102.0", "100.0")
+    _, thread = collect(engine)
+    assert thread.text == "When do backups run?\n\nAnd on Sundays at four."
+
+
+@pytest.mark.parametrize(
+    ("channel", "scope"),
+    [
+        (Channel(id="C1", name="ops"), PUBLIC),
+        (Channel(id="C1", name="ops", is_private=True), "C1"),
+        (Channel(id="C1", name="", is_direct=True), "C1"),
+    ],
+)
+def test_a_passage_has_the_scope_of_its_channel(
+    engine: Engine, say: Say, channel: Channel, scope: str
+) -> None:
+    approve(engine)
+    say("something else", "9000.0")
+    with engine.begin() as db:
+        messages.put_channel(db, channel)
+    assert [passage.scope for passage in collect(engine)] == [scope, scope]
+
+
+def test_what_was_said_in_an_unknown_channel_is_private_to_it(engine: Engine) -> None:
+    with engine.begin() as db:
+        messages.put(db, Message(channel="G7", ts="1.0", author="U1", text="hello"))
+    assert [passage.scope for passage in collect(engine)] == ["G7"]
+
+
+def test_a_private_pair_stays_private_where_its_channel_is_public_now(
+    engine: Engine, say: Say
+) -> None:
+    approve(engine, replace(PAIR, scope="C1"))
+    assert [passage.scope for passage in collect(engine)] == ["C1"]
+
+
+def test_documents_are_for_everyone_and_open_at_their_heading(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "disk.md").write_text("# Disk\n\n## How to fix\n\nGrow it.")
+    (folder / "noise.bin").write_bytes(b"\0")
+    settings = Settings(retrieval=Retrieval(documents=(str(folder),)))
+    (passage,) = collect(engine, settings)
+    assert passage.text == "Disk › How to fix\n\nGrow it."
+    assert passage.url == (folder / "disk.md").as_uri() + "#how-to-fix"
+    assert (passage.kind, passage.scope) == (PassageKind.DOCUMENT, PUBLIC)
+    assert "noise.bin" in caplog.text
+
+
+def test_an_id_stays_for_as_long_as_text_and_place_do(engine: Engine, say: Say) -> None:
+    say("the disk is full", "100.0")
+    before = collect(engine)
+    assert collect(engine) == before
+    say("the disk is empty", "100.0")
+    assert collect(engine)[0].id != before[0].id
+
+
+def test_no_passage_is_over_the_limit_of_the_real_tokenizer(
+    engine: Engine, say: Say, minilm: Embedder
+) -> None:
+    approve(engine, replace(PAIR, question="why " * 300, answer="because 漢字 " * 400))
+    say("x" * 3000 + " " + "word " * 700, "9000.0")
+    settings = Settings(retrieval=Retrieval(chunk_tokens=64, documents=("pydoc",)))
+    found = collect(engine, settings, minilm)
+    assert max(minilm.count_tokens(passage.text) for passage in found) <= 64
+
+
+spoken = st.lists(
+    st.tuples(
+        st.sampled_from(["C1", "G2", "C3"]),
+        st.integers(1, 12),
+        st.one_of(st.none(), st.integers(1, 12)),
+        st.text(alphabet="ab c", min_size=1, max_size=30).filter(str.strip),
+        st.booleans(),
+    ),
+    max_size=15,
+    unique_by=lambda said: (said[0], said[1]),
+)
+
+
+@given(said=spoken)
+@examples(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_every_passage_of_a_channel_has_its_scope_and_only_peoples_words(
+    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, int, int | None, str, bool]]
+) -> None:
+    engine = connect(f"sqlite:///{tmp_path_factory.mktemp('db') / 'x.sqlite'}")
+    channels = [OPS, Channel(id="G2", name="secret", is_private=True)]
+    bots = {f"{channel}/{ts}.0" for channel, ts, _, _, is_bot in said if is_bot}
+    with engine.begin() as db:
+        metadata.create_all(db)
+        for channel in channels:
+            messages.put_channel(db, channel)
+        for channel_id, ts, root, text, is_bot in said:
+            thread = f"{root}.0" if root is not None and root < ts else None
+            messages.put(
+                db,
+                Message(
+                    channel=channel_id,
+                    ts=f"{ts}.0",
+                    author="U1",
+                    text=text,
+                    thread_ts=thread,
+                    is_bot=is_bot,
+                ),
+            )
+    scopes = {"C1": PUBLIC, "G2": "G2", "C3": "C3"}
+    for passage in collect(engine):
+        assert {scopes[name.partition("/")[0]] for name in passage.messages} == {passage.scope}
+        assert not bots & set(passage.messages)
+        assert passage.text.strip()
+    engine.dispose()
