@@ -18,7 +18,18 @@ MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
 TABLE_CHARACTERS = 10_000
 
-_MESSAGE_ONLY = {"markdown", "context_actions", "table", "task_card", "plan", "data_visualization"}
+_SURFACES: dict[str, tuple[str, ...]] = {
+    "alert": ("modal",),
+    "carousel": ("message", "home"),
+    "container": ("message",),
+    "context_actions": ("message",),
+    "data_visualization": ("message",),
+    "markdown": ("message",),
+    "plan": ("message",),
+    "table": ("message",),
+    "task_card": ("message",),
+}
+"""Blocks that Slack doesn't allow everywhere."""
 _DEPTH = 4
 
 
@@ -37,7 +48,7 @@ def check_blocks(blocks: Any, *, most: int = MESSAGE_BLOCKS) -> None:
     """Raises Refused(invalid_blocks_format | invalid_blocks | msg_blocks_too_long)."""
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise Refused("invalid_blocks_format")
-    problems = list(_block_list(blocks, "/blocks", most=most))
+    problems = [*_block_list(blocks, "/blocks", most=most), *_misplaced(blocks, "message", "")]
     if problems:
         raise _refusal("invalid_blocks", problems)
     if _characters(blocks) > BLOCKS_CHARACTERS:
@@ -70,10 +81,16 @@ def _view(view: Json, kinds: tuple[str, ...]) -> Iterator[str]:
         return
     yield from _block_list(blocks, "/view/blocks", most=VIEW_BLOCKS)
     kinds_used = [block.get("type") for block in blocks if isinstance(block, dict)]
-    for kind in _MESSAGE_ONLY.intersection(kind for kind in kinds_used if isinstance(kind, str)):
-        yield f"unsupported type in a view: {kind} [json-pointer:/view/blocks]"
+    yield from _misplaced(blocks, str(view.get("type")), "/view")
     if view.get("type") == "modal" and "input" in kinds_used and not view.get("submit"):
         yield "submit is required when an input block is within blocks [json-pointer:/view]"
+
+
+def _misplaced(blocks: list[Any], surface: str, at: str) -> Iterator[str]:
+    for number, block in enumerate(blocks):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if isinstance(kind, str) and surface not in _SURFACES.get(kind, (surface,)):
+            yield f"unsupported type in a {surface}: {kind} [json-pointer:{at}/blocks/{number}/type]"
 
 
 def _block_list(blocks: list[Any], at: str, *, most: int, depth: int = 0) -> Iterator[str]:

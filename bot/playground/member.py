@@ -208,9 +208,9 @@ class Member:
         """The first message in the channel (or thread) that fits."""
 
         def look() -> Seen | None:
-            seen = self.sees(channel)
-            here = [m for m in seen if thread_ts is None or m.thread_ts == thread_ts]
-            return next((message for message in here if predicate(message)), None)
+            found = self._do("messages", channel=channel, thread_ts=thread_ts)
+            seen = (Seen(channel, raw) for raw in found)
+            return next((message for message in seen if predicate(message)), None)
 
         return self.wait_for(
             look, timeout, what=f"{what} in {channel}", instead=lambda: self._listed(channel)

@@ -76,9 +76,15 @@ class Call:
             provided = ",".join(sorted(self.app.scopes or ()))
             raise Refused("missing_scope", needed=",".join(scopes), provided=provided)
 
-    def visible_channel(self, name: str = "channel") -> Channel:
-        """A channel that the app can see. Raises Refused(channel_not_found)."""
-        channel = self.workspace.channel(self.need(name, "channel_not_found"))
+    def visible_channel(self, name: str = "channel", *, by_name: bool = False) -> Channel:
+        """A channel that the app can see. Raises Refused(channel_not_found).
+
+        As in Slack, only posting takes a channel's name in place of its id.
+        """
+        wanted = self.need(name, "channel_not_found")
+        if wanted not in self.workspace.channels and not by_name:
+            raise Refused("channel_not_found")
+        channel = self.workspace.channel(wanted)
         if channel.kind != "public" and self.app.bot_user not in channel.members:
             raise Refused("channel_not_found")
         return channel

@@ -123,7 +123,7 @@ def _room_to_post_in(call: Call) -> Channel:
     wanted = call.need("channel", "channel_not_found")
     if wanted in call.workspace.users:
         return call.workspace.direct(call.app.bot_user, wanted)
-    room = call.visible_channel()
+    room = call.visible_channel(by_name=True)
     if room.is_archived:
         raise Refused("is_archived")
     open_to_all = room.kind == "public" and call.app.scopes and call.app.may("chat:write.public")
@@ -133,9 +133,6 @@ def _room_to_post_in(call: Call) -> Channel:
 
 
 def _own_message(call: Call, refusal: str) -> tuple[Channel, str]:
-    """Channel ids only, as Slack has it for messages that exist."""
-    if call.text("channel") not in call.workspace.channels:
-        raise Refused("channel_not_found")
     room = call.visible_channel()
     ts = call.need("ts", "message_not_found")
     if call.workspace.message(room.id, ts).get("app_id") != call.app.id:

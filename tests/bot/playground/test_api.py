@@ -170,6 +170,12 @@ def test_reading_and_writing_need_membership(slack: Playground, client: WebClien
     assert client.conversations_join(channel=channel)["warning"] == "already_in_channel"
 
 
+def test_only_posting_takes_a_channels_name(slack: Playground, client: WebClient) -> None:
+    assert client.chat_postMessage(channel="#general", text="x")["channel"] == general(slack)
+    assert error_of(client.conversations_info, channel="#general") == "channel_not_found"
+    assert error_of(client.conversations_history, channel="general") == "channel_not_found"
+
+
 def test_slacks_refusals(slack: Playground, client: WebClient) -> None:
     channel = general(slack)
     ann = slack.member("ann")

@@ -186,6 +186,15 @@ def test_a_modal_with_an_input_needs_a_submit_button() -> None:
         check_view(modal(blocks=[block]), kinds=("modal",))
 
 
+def test_an_alert_belongs_into_a_modal_only() -> None:
+    alert = {"type": "alert", "text": plain("Careful")}
+    check_view(modal(blocks=[alert]), kinds=("modal",))
+    with pytest.raises(Refused, match="invalid_blocks"):
+        check_blocks([alert])
+    with pytest.raises(Refused, match="invalid_arguments"):
+        check_view({"type": "home", "blocks": [alert]}, kinds=("home",))
+
+
 def test_blocks_for_messages_only_are_refused_in_views() -> None:
     markdown = {"type": "markdown", "text": "x"}
     check_blocks([markdown])

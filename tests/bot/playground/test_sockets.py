@@ -23,6 +23,7 @@ def test_a_mention_is_answered_in_its_thread(
     def answer(event: dict[str, Any], say: Any) -> None:
         say(text=f"You said: {event['text']}", thread_ts=event["ts"])
 
+    bolt.event("message")(lambda: None)
     connect(bolt)
     ann = slack.member("ann")
     question = ann.post("general", "@lore is 1 < 2 & 3?")
