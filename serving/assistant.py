@@ -6,14 +6,15 @@ An answer degrades in steps and says so: tuned with passages, base with passages
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lorekeeper import prompt
-from lorekeeper.domain import PUBLIC, Answer, Citation, Hit, Level, Passage
+from lorekeeper.domain import PUBLIC, Answer, Citation, Hit, Level, Passage, PassageKind
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import BASE_NAME, Retrieval, Serving
 from lorekeeper.text import shorten
@@ -25,6 +26,8 @@ NOTHING_ASKED = (
 )
 UNSUPPORTED = "No source that I may show here supports this answer. Check it before you rely on it."
 SHORTENED = "The question was too long and was cut."
+NOT_LOADED = "{} is not loaded right now; the base model answered."
+NOTHING_SAID = "The model had nothing to say."
 PEOPLE = 3  # who are named when nothing is known
 LONGEST_QUESTION = 6_000  # characters
 PER_TOKEN = (
@@ -57,6 +60,7 @@ class Asked:
     channel: str = ""
     thread_ts: str | None = None
     model: str | None = None  # None: what is current; BASE_NAME: the base, for comparison
+    gone: threading.Event = field(default_factory=threading.Event)  # set when nobody reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,69 +100,94 @@ class Assistant:
         if not good:
             yield from _told(_unknown(asked, hits))
             return
-        passages = self._fitting(asked, [hit.passage for hit in good[: self.retrieval.passages]])
-        yield from self._written(asked, passages, note=SHORTENED if cut else "")
-
-    def _written(
-        self, asked: Asked, passages: list[Passage], *, note: str
-    ) -> Generator[Step, None, None]:
-        name, called = (BASE_NAME, BASE_NAME) if asked.model == BASE_NAME else self.current()
-        citer = Citer(passages)
-        said: list[str] = []
+        passages = [hit.passage for hit in good[: self.retrieval.passages]]
         yield Step(status="writing")
+        yield from self._written(self._fitting(asked, passages), note=SHORTENED if cut else "")
+
+    def _written(self, drawn: Drawn, *, note: str) -> Generator[Step, None, None]:
+        """The model's answer with numbers, or, without a model, the passages."""
+        name, called = self._model(drawn.asked)
+        citer = Citer(drawn.passages)
+        said: list[str] = []
         try:
-            for piece in citer.cite(self._pieces(asked, passages, name)):
+            for piece in citer.cite(self._pieces(drawn, name)):
                 said.append(piece)
                 yield Step(text=piece)
         except chat.EngineFailed as error:
-            yield from self._without_engine(asked, passages, "".join(said), error)
+            if isinstance(error, chat.UnknownModel) and name != BASE_NAME:
+                yield from self._by_base(drawn, called, note)
+            elif isinstance(error, chat.TooLong):
+                yield from self._shorter(drawn, error, note)
+            else:
+                yield from _without_engine(drawn, "".join(said), error.what)
             return
+        if drawn.asked.gone.is_set():
+            return  # half an answer is none
         text = "".join(said).strip()
         if not text:
-            yield from _told(_passages_only(asked, passages, "The model had nothing to say."))
+            yield from _without_engine(drawn, "", NOTHING_SAID)
             return
-        citations = citer.citations()
-        made = _made(
-            asked,
-            text,
-            level=Level.BASE if name == BASE_NAME else Level.TUNED,
-            model=called,
-            citations=citations,
-            note=" ".join(filter(None, [note, "" if citations else UNSUPPORTED])),
-            people=() if citations else _people(passages),
-        )
-        yield Step(answer=made)
+        yield Step(answer=_answered(drawn, text, citer.citations(), called, note))
 
-    def _without_engine(
-        self, asked: Asked, passages: list[Passage], said: str, error: chat.EngineFailed
-    ) -> Generator[Step, None, None]:
-        """The engine failed: what was found is quoted, below what had been said."""
-        fallback = _passages_only(asked, passages, error.what)
-        lead = f"{said.rstrip()} …\n\n" if said.strip() else ""
-        whole = replace(fallback, text=lead + fallback.text)
-        yield Step(text=whole.text.removeprefix(said) if lead else whole.text)
-        yield Step(answer=whole)
+    def _by_base(self, drawn: Drawn, called: str, note: str) -> Generator[Step, None, None]:
+        """The adapter is not in the engine, which was started again just now or has refused it."""
+        base = replace(drawn, asked=replace(drawn.asked, model=BASE_NAME))
+        yield from self._written(base, note=_joined(note, NOT_LOADED.format(called)))
 
-    def _pieces(
-        self, asked: Asked, passages: Sequence[Passage], name: str
-    ) -> Generator[str, None, None]:
+    def _shorter(self, drawn: Drawn, error: chat.TooLong, note: str) -> Generator[Step, None, None]:
+        """The estimate was wrong for this text: try with half of it."""
+        if drawn.turns:
+            drawn = replace(drawn, turns=drawn.turns[(len(drawn.turns) + 1) // 2 :])
+        elif len(drawn.passages) > 1:
+            drawn = replace(drawn, passages=drawn.passages[: len(drawn.passages) // 2])
+        else:
+            yield from _without_engine(drawn, "", error.what)
+            return
+        yield from self._written(drawn, note=note)
+
+    def _model(self, asked: Asked) -> tuple[str, str]:
+        return (BASE_NAME, BASE_NAME) if asked.model == BASE_NAME else self.current()
+
+    def _pieces(self, drawn: Drawn, name: str) -> Generator[str, None, None]:
         return chat.stream(
-            self.engine_url,
-            model=name,
-            messages=prompt.messages(asked.question, passages=passages, turns=asked.turns),
-            max_tokens=self.serving.max_tokens,
-            patience=self.serving.first_token_seconds,
+            chat.Request(
+                url=self.engine_url,
+                model=name,
+                messages=drawn.messages(),
+                max_tokens=self.serving.max_tokens,
+                patience=self.serving.first_token_seconds,
+                gone=drawn.asked.gone,
+            )
         )
 
-    def _fitting(self, asked: Asked, passages: list[Passage]) -> list[Passage]:
-        """As many of the best passages as leave room for the answer."""
+    def _fitting(self, asked: Asked, passages: list[Passage]) -> Drawn:
+        """What leaves room for the answer: the lowest passages go first, then the oldest turns."""
         room = (self.serving.context_tokens - self.serving.max_tokens) * PER_TOKEN
-        while len(passages) > 1:
-            turns = prompt.messages(asked.question, passages=passages, turns=asked.turns)
-            if sum(len(turn["content"]) for turn in turns) <= room:
+        drawn = Drawn(asked=asked, passages=tuple(passages), turns=asked.turns)
+        while drawn.length() > room:
+            if len(drawn.passages) > 1:
+                drawn = replace(drawn, passages=drawn.passages[:-1])
+            elif drawn.turns:
+                drawn = replace(drawn, turns=drawn.turns[1:])
+            else:
                 break
-            passages = passages[:-1]
-        return passages
+        return drawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A question with what the model is shown beside it."""
+
+    asked: Asked
+    passages: tuple[Passage, ...]
+    turns: tuple[Turn, ...]
+
+    def messages(self) -> list[Turn]:
+        return prompt.messages(self.asked.question, passages=self.passages, turns=self.turns)
+
+    def length(self) -> int:
+        """In characters."""
+        return sum(len(turn["content"]) for turn in self.messages())
 
 
 def _cut(asked: Asked) -> tuple[Asked, bool]:
@@ -174,12 +203,36 @@ def _told(answer: Answer) -> Generator[Step, None, None]:
 
 
 def _unknown(asked: Asked, hits: Sequence[Hit]) -> Answer:
-    people = _people(hit.passage for hit in hits)
+    people = _people(asked, [hit.passage for hit in hits])
     text = "I don't know: nothing that I may show here answers this."
     if people:
         named = ", ".join(f"<@{person}>" for person in people)
         text += f" {named} answered the questions that come nearest."
     return _made(asked, text, level=Level.UNKNOWN, people=people)
+
+
+def _answered(
+    drawn: Drawn, text: str, citations: tuple[Citation, ...], called: str, note: str
+) -> Answer:
+    return _made(
+        drawn.asked,
+        text,
+        level=Level.BASE if called == BASE_NAME else Level.TUNED,
+        model=called,
+        citations=citations,
+        note=_joined(note, "" if citations else UNSUPPORTED),
+        people=() if citations else _people(drawn.asked, drawn.passages),
+    )
+
+
+def _without_engine(drawn: Drawn, said: str, why: str) -> Generator[Step, None, None]:
+    """The engine failed: what was found is quoted, below what had been said."""
+    fallback = _passages_only(drawn.asked, drawn.passages, why)
+    added = (
+        f"{' …' if said.rstrip() == said else '…'}\n\n{fallback.text}" if said else fallback.text
+    )
+    yield Step(text=added)
+    yield Step(answer=replace(fallback, text=said + added))
 
 
 def _passages_only(asked: Asked, passages: Sequence[Passage], why: str) -> Answer:
@@ -207,9 +260,14 @@ def _passages_only(asked: Asked, passages: Sequence[Passage], why: str) -> Answe
     )
 
 
-def _people(passages: Iterable[Passage]) -> tuple[str, ...]:
-    """Who said what was found, nearest first, each once."""
-    authors = (passage.author for passage in passages if passage.author)
+def _joined(*notes: str) -> str:
+    return " ".join(note for note in notes if note)
+
+
+def _people(asked: Asked, passages: Iterable[Passage]) -> tuple[str, ...]:
+    """Who said what was found, each once: first whose answers were vouched for, then by nearness."""
+    vouched = sorted(passages, key=lambda passage: passage.kind is not PassageKind.PAIR)
+    authors = (p.author for p in vouched if p.author and p.author != asked.asker)
     return tuple(dict.fromkeys(authors))[:PEOPLE]
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
-import json
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import FastAPI, Header, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import generate_latest
 from pydantic import BaseModel, Field
@@ -24,6 +26,7 @@ from lorekeeper.settings import BASE_NAME
 from lorekeeper.store import answers
 from lorekeeper.store.rows import plain
 from lorekeeper.telemetry import error_id
+from serving import sse
 from serving.assistant import Asked, Assistant, Step
 
 log = structlog.get_logger(__name__)
@@ -41,11 +44,18 @@ class About(BaseModel):
     thread_ts: str | None = None
 
 
+class Said(BaseModel):
+    """One message of the conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
 class Completion(BaseModel):
     """OpenAI's chat completion request, with our own field beside it."""
 
     model: str = ASSISTANT
-    messages: list[Turn] = Field(min_length=1)
+    messages: list[Said] = Field(min_length=1)
     stream: bool = False
     lorekeeper: About = About()
 
@@ -78,6 +88,12 @@ def create(
         status = 401 if isinstance(error, NotAllowed) else 400
         return JSONResponse(_error(f"{error.what} {error.fix}"), status)
 
+    @app.exception_handler(RequestValidationError)
+    def misread(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return JSONResponse(_error(f"The request cannot be read at {where}: {first['msg']}."), 400)
+
     @app.exception_handler(Exception)
     def failed(_request: Request, error: Exception) -> JSONResponse:
         number = error_id()
@@ -102,11 +118,14 @@ def create(
         body: Completion, authorization: Annotated[str, Header()] = ""
     ) -> Response | dict[str, Any]:
         asked = _asked(body, authorization, key)
-        steps = _kept(assistant.answer(asked), database, metrics)
+
+        def steps(gone: threading.Event) -> Generator[Step, None, None]:
+            return _kept(assistant.answer(replace(asked, gone=gone)), database, metrics)
+
         if body.stream:
-            return StreamingResponse(_events(steps, body.model), media_type="text/event-stream")
-        answer = next(step.answer for step in steps if step.answer is not None)
-        return _whole(answer, body.model)
+            return sse.respond(lambda gone: _events(steps(gone), body.model))
+        made = [step.answer for step in steps(threading.Event()) if step.answer is not None]
+        return _whole(made[-1], body.model)
 
     return app
 
@@ -126,8 +145,8 @@ def _asked(body: Completion, authorization: str, key: str) -> Asked:
             fix="Send LORE_SERVING__GATEWAY_KEY as a bearer token.",
         )
     return Asked(
-        question=body.messages[-1]["content"],
-        turns=tuple(body.messages[:-1]),
+        question=body.messages[-1].content,
+        turns=tuple(Turn(role=said.role, content=said.content) for said in body.messages[:-1]),
         scopes=frozenset(about.scopes),
         exclude=frozenset(about.exclude),
         asker=about.asker,
@@ -155,8 +174,10 @@ def _kept(
             yield step
 
 
-def _events(steps: Generator[Step, None, None], model: str) -> Iterator[str]:
-    """OpenAI's server-sent events; our own field beside theirs. A gone reader closes the steps."""
+def _events(
+    steps: Generator[Step, None, None], model: str
+) -> Generator[dict[str, Any], None, None]:
+    """OpenAI's chunks; our own field beside theirs. What goes wrong is said in the stream, too."""
     with closing(steps):
         try:
             for step in steps:
@@ -164,12 +185,10 @@ def _events(steps: Generator[Step, None, None], model: str) -> Iterator[str]:
         except Exception as error:
             number = error_id()
             log.error("answer failed", id=number, exc_info=error)
-            told = _error(f"Something went wrong; the log has it as {number}.")
-            yield f"data: {json.dumps(told)}\n\n"
-    yield "data: [DONE]\n\n"
+            yield _error(f"Something went wrong; the log has it as {number}.")
 
 
-def _event(step: Step, model: str) -> str:
+def _event(step: Step, model: str) -> dict[str, Any]:
     ours: dict[str, Any] = {"answer": plain(step.answer)} if step.answer else {}
     if step.status:
         ours = {"status": step.status}
@@ -179,7 +198,7 @@ def _event(step: Step, model: str) -> str:
         "finish_reason": "stop" if step.answer else None,
     }
     body = _envelope("chat.completion.chunk", model, choice, step.answer.id if step.answer else "")
-    return f"data: {json.dumps(body | ({'lorekeeper': ours} if ours else {}))}\n\n"
+    return body | ({"lorekeeper": ours} if ours else {})
 
 
 def _whole(answer: Answer, model: str) -> dict[str, Any]:
