@@ -139,11 +139,19 @@ def unreacted(desk: Desk, *, channel: str, ts: str, by: str) -> None:
 
 
 def correct(
-    desk: Desk, *, question: str, answer: str, instead_of: str, by: str, channel: str, ts: str
+    desk: Desk,
+    *,
+    question: str,
+    answer: str,
+    instead_of: str,
+    by: str,
+    channel: str,
+    ts: str,
+    scope: str,
 ) -> Pair:
     """Save a person's better answer in place of the bot's, for review.
 
-    `channel` and `ts` are those of the bot's answer.
+    `channel` and `ts` are those of the bot's answer; `scope` says who may see the correction.
 
     Raises:
         NotAllowed: guests and people of other organisations may not save.
@@ -152,7 +160,6 @@ def correct(
     desk.access.require(by, Right.CAPTURE)
     known = Placeholders()
     asked, told = redact(question, known), redact(answer, known)
-    where = mirror.channel_of(desk, channel)
     pair = Pair(
         id=NO_ID,
         question=asked.text,
@@ -160,7 +167,7 @@ def correct(
         state=PairState.CANDIDATE,
         origin=Origin.CORRECTION,
         channel=channel,
-        scope=where.scope,
+        scope=scope,
         conversation=f"{channel}/{ts}",
         source=threads.permalink(desk.me, channel, ts),
         answer_ts=ts,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bot import capture
+from bot import capture, mirror, threads
 from bot.blocks.pairs import saved
 from bot.desk import Desk
 from bot.tell import whisper
-from lorekeeper.domain import Answer, Feedback
+from lorekeeper.domain import PUBLIC, Answer, Feedback
+from lorekeeper.errors import BadInput
 from lorekeeper.store import answers, feedback, reading
 from lorekeeper.text import normalise
 
@@ -45,6 +46,7 @@ def explain(
             by=by,
             channel=answer.channel,
             ts=answer.message_ts or answer.id,
+            scope=_scope(desk, answer),
         )
     with desk.engine.begin() as db:
         given = feedback.give(
@@ -64,3 +66,28 @@ def explain(
         blocks=saved(pair) if pair is not None else None,
     )
     return given
+
+
+def _scope(desk: Desk, answer: Answer) -> str:
+    """Who may see the correction: whoever could see what the corrected answer was made of.
+
+    An answer that only its asker saw may have quoted what is private. Where it did not, its asker
+    hands the correction in for everyone: the modal says so.
+    """
+    where = mirror.describe_or_unknown(desk, answer.channel)
+    seen_by_all_there = answer.message_ts is not None and not where.is_direct
+    if seen_by_all_there:
+        return where.scope
+    quoted = {_scope_of_source(desk, citation.url) for citation in answer.citations}
+    if quoted <= {PUBLIC}:
+        return PUBLIC
+    return quoted.pop() if len(quoted) == 1 else where.id
+
+
+def _scope_of_source(desk: Desk, url: str) -> str:
+    """A link to a message has its channel's scope; documents are for everyone."""
+    try:
+        channel, _ = threads.place_of(url)
+    except BadInput:
+        return PUBLIC
+    return mirror.describe_or_unknown(desk, channel).scope

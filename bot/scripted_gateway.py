@@ -43,7 +43,9 @@ class ScriptedGateway:
         self.gave_up = threading.Event()
         """Set when the reader went away before the end."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
 
     @property
     def port(self) -> int:
@@ -88,7 +90,10 @@ def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None: ...
 
         def do_GET(self) -> None:
-            self._json(200, {"status": "ok", "engine": "scripted", "model": "script", "index": {"passages": 1}})
+            self._json(
+                200,
+                {"status": "ok", "engine": "scripted", "model": "script", "index": {"passages": 1}},
+            )
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -61,7 +62,9 @@ def place_of(body: dict[str, Any]) -> tuple[str, str, str | None]:
     event = body.get("event", body)
     item = event.get("item") or {}
     message = event.get("message") or body.get("message") or {}
+    about = json.loads((body.get("view") or {}).get("private_metadata") or "{}")
     channel = event.get("channel") or item.get("channel") or body.get("channel_id") or ""
+    channel = channel or about.get("channel", "")
     container = body.get("container") or {}
     if isinstance(channel, dict):
         channel = channel.get("id", "")

@@ -81,10 +81,11 @@ def correct_answer(answer: Answer) -> Block:
                 hint="Leave it as it is if you only want to say that it was wrong.",
                 optional=True,
             ),
+            context("Reviewers read a better answer; once approved, everyone may get it."),
         ],
         callback="correct_answer",
         submit="Send",
-        about={"answer": answer.id},
+        about={"answer": answer.id, "channel": answer.channel},
     )
 
 

@@ -57,7 +57,9 @@ def slack() -> Iterator[Playground]:
     app = playground.install(MANIFEST)
     everyone = ["ada", "grace", "rita", "sam", "gus", app.bot_user]
     playground.workspace.add_channel("help", members=everyone)
-    playground.workspace.add_channel("secrets", private=True, members=["ada", "grace", app.bot_user])
+    playground.workspace.add_channel(
+        "secrets", private=True, members=["ada", "grace", app.bot_user]
+    )
     playground.workspace.add_channel("review", members=["rita", "sam", app.bot_user])
     with playground:
         yield playground
@@ -88,3 +90,4 @@ def team(
 ) -> Iterator[Team]:
     with running(config, engine) as desk:
         yield Team(slack=slack, desk=desk, gateway=gateway, engine=engine)
+        slack.sockets.close()  # else the bot's client waits three seconds for one more message

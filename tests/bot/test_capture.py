@@ -81,7 +81,7 @@ def test_somebody_elses_reaction_removed_changes_nothing(team):
     sam.react(answer, "bookmark")
     note(sam, text="already saved")
     sam.unreact(answer, "bookmark")
-    question, other = asked_and_answered(team)
+    _, other = asked_and_answered(team)
     sam.react(other, "bookmark")  # the same lane: worked on after the removal
     note(sam)
     assert len(team.pairs()) == 2
@@ -153,7 +153,7 @@ def test_a_flat_channels_answer_finds_its_question(team):
 
 
 def test_an_edited_source_brings_an_approved_pair_back_to_review(team):
-    question, answer = asked_and_answered(team)
+    _, answer = asked_and_answered(team)
     grace, rita = team.member("grace"), team.member("rita")
     team.member("ada").react(answer, "bookmark")
     card = rita.wait_for_message("review", lambda m: "pair_approve" in m.actions)

@@ -1,0 +1,109 @@
+"""`/lore …` in; what the person is told, and what happens, out."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.commands import COMMANDS
+from lorekeeper.domain import RunState
+from lorekeeper.store import datasets, deployments, reading, runs
+
+
+def told(team, line, *, who="rita", channel="help"):
+    """The next thing that only this person sees after the command."""
+    member = team.member(who)
+    before = {m.ts for m in member.sees(channel)}
+    member.command(line, channel)
+    return member.wait_for_message(channel, lambda m: m.is_ephemeral and m.ts not in before)
+
+
+def queued(team):
+    channel = team.slack.workspace.channel("help").id
+    with team.engine.begin() as db:
+        version = datasets.add(
+            db, hash="h", folder="datasets/h", train=[], heldout=[], created_by="U1"
+        )
+        return runs.queue(
+            db,
+            dataset_id=version.id,
+            recipe="qlora",
+            options={},
+            base_model="m",
+            requested_by=team.member("rita").id,
+            channel=channel,
+        )
+
+
+def test_help_lists_every_command(team):
+    shown = told(team, "/lore help")
+    assert all(f"/lore {command.usage}" in shown.said for command in COMMANDS.values())
+
+
+@pytest.mark.parametrize("line", ["/lore", "/lore dance <!channel>"])
+def test_nothing_and_nonsense_get_the_list(team, line):
+    shown = told(team, line)
+    assert "/lore ask TEXT" in shown.said
+    assert "<!channel>" not in shown.said
+
+
+def test_ask_answers_for_the_asker_alone(team):
+    ada, sam = team.member("ada"), team.member("sam")
+    ada.command("/lore ask how long is this?", "help")
+    shown = ada.wait_for_message("help", lambda m: m.is_ephemeral and "letters long" in m.said)
+    assert "answer_thumb" in shown.actions
+    assert not [m for m in sam.sees("help") if "letters long" in m.said]
+    about = team.gateway.requests[0]["lorekeeper"]
+    assert set(about["scopes"]) == {"public", team.slack.workspace.channel("secrets").id}
+
+
+def test_retraining_with_too_few_pairs_says_how_many_are_needed(team):
+    assert "a run needs at least 20" in told(team, "/lore retrain").said
+
+
+def test_retraining_needs_the_role(team):
+    shown = told(team, "/lore retrain", who="ada")
+    assert "You cannot start and cancel training" in shown.said
+
+
+def test_options_without_a_value_are_refused(team):
+    assert "has no value" in told(team, "/lore retrain qlora fast").said
+
+
+def test_a_run_is_cancelled_by_number_or_by_being_the_only_one(team):
+    run = queued(team)
+    assert f"Run {run.id} is cancelled" in told(team, "/lore cancel").said
+    assert "cancelled already" in told(team, f"/lore cancel {run.id}").said
+    with reading(team.engine) as db:
+        assert runs.get(db, run.id).state is RunState.CANCELLED
+
+
+def test_runs_are_listed_with_who_asked(team):
+    run = queued(team)
+    shown = told(team, "/lore runs")
+    assert f"Run {run.id}" in shown.said
+    assert team.member("rita").id in shown.said
+
+
+def test_an_unknown_adapter_cannot_be_promoted(team):
+    assert "There is no adapter 'v9'" in told(team, "/lore promote v9 because").said
+    with reading(team.engine) as db:
+        assert deployments.current(db) is None
+
+
+def test_nothing_can_be_rolled_back_at_the_beginning(team):
+    assert "nothing to go back to" in told(team, "/lore rollback").said
+
+
+def test_status_says_what_answers(team):
+    shown = told(team, "/lore status")
+    assert "engine scripted" in shown.said
+    assert "the base model" in shown.said
+
+
+def test_status_says_that_nothing_answers(team):
+    team.gateway.__exit__(None, None, None)
+    assert "does not answer" in told(team, "/lore status").said
+
+
+def test_dataset_counts_the_pairs(team):
+    assert "0 candidate" in told(team, "/lore dataset").said

@@ -1,0 +1,213 @@
+"""Questions in Slack in; one streamed answer each, or why there is none, out."""
+
+from __future__ import annotations
+
+import threading
+
+from lorekeeper.domain import Level
+from lorekeeper.store import answers, messages, reading
+
+
+def ask(team, text="how long is this?", who="ada", channel="help"):
+    return team.member(who).post(channel, f"<@{team.bot}> {text}")
+
+
+def test_a_mention_is_answered_in_its_thread_with_sources_and_thumbs(team):
+    ada = team.member("ada")
+    question = ask(team)
+    answer = ada.wait_for_answer(question)
+    assert answer.thread_ts == question.ts
+    assert answer.streaming == "completed"
+    assert "It is 17 letters long [1]." in answer.said
+    assert "<https://example.com/letters|How letters are counted>" in answer.said
+    assert "adapter v1" in answer.said
+    assert "answer_thumb" in answer.actions
+    help_id = team.slack.workspace.channel("help").id
+
+    def stored():
+        with reading(team.engine) as db:
+            return answers.by_message(db, help_id, answer.ts)
+
+    assert ada.wait_for(stored).text == "It is 17 letters long [1]."
+    ada.wait_for(lambda: ada.status("help", question.ts) == "")
+
+
+def test_a_mention_that_comes_twice_is_answered_once(team):
+    ada = team.member("ada")
+    question = ask(team)
+    ada.wait_for_answer(question)
+    for envelope in list(team.slack.workspace.events):  # Slack resends everything
+        team.slack.workspace.deliver(team.slack.app, envelope)
+    other = ask(team, "and this?", who="grace")
+    team.member("grace").wait_for_answer(other)
+    assert len(team.gateway.requests) == 2
+    assert len(ada.thread(question)) == 2
+
+
+def test_a_direct_message_is_answered_without_a_mention(team):
+    ada = team.member("ada")
+    channel = ada.open_dm()
+    question = ada.post(channel, "how long is this?")
+    ada.wait_for_answer(question)
+    assert "public" in team.gateway.requests[0]["lorekeeper"]["scopes"]
+    secrets = team.slack.workspace.channel("secrets").id
+    assert secrets in team.gateway.requests[0]["lorekeeper"]["scopes"]
+
+
+def test_in_public_only_public_sources_may_be_quoted_and_the_live_thread_is_left_out(team):
+    ada = team.member("ada")
+    question = ask(team)
+    ada.wait_for_answer(question)
+    about = team.gateway.requests[0]["lorekeeper"]
+    help_id = team.slack.workspace.channel("help").id
+    assert about["scopes"] == ["public"]
+    assert about["exclude"] == [f"{help_id}/{question.ts}"]
+    assert about["asker"] == ada.id
+
+
+def test_a_follow_up_is_answered_with_the_turns_before_it(team):
+    ada = team.member("ada")
+    question = ask(team)
+    first = ada.wait_for_answer(question)
+    follow_up = ada.reply(question, "and what about this one?")
+    ada.wait_for_answer(follow_up)
+    turns = team.gateway.requests[1]["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert turns[1]["content"] in first.said
+
+
+def test_people_who_talk_with_each_other_are_not_interrupted(team):
+    ada, grace = team.member("ada"), team.member("grace")
+    question = ask(team)
+    ada.wait_for_answer(question)
+    grace.reply(question, "I think that is right.")
+    grace.reply(question, "@ada do you agree?")
+    ada.reply(question, "shall we count again?")  # to Grace, who spoke last
+    other = ask(team, "something else?", who="sam")
+    team.member("sam").wait_for_answer(other)
+    assert len(team.gateway.requests) == 2
+
+
+def test_secrets_in_a_question_go_nowhere(team):
+    ada = team.member("ada")
+    question = ask(team, "why does ghp_0123456789abcdefghijABCDEFGHIJ012345 not work?")
+    ada.wait_for_answer(question)
+    assert "ghp_" not in str(team.gateway.requests)
+    with reading(team.engine) as db:
+        stored = messages.get(db, team.slack.workspace.channel("help").id, question.ts)
+    assert "[secret 1]" in stored.text
+
+
+def test_a_gateway_that_is_down_is_said_in_words_and_retried_by_a_button(team):
+    ada = team.member("ada")
+    team.gateway.refuse_with = 503
+    question = ask(team)
+    sorry = ada.wait_for_answer(question)
+    assert "does not answer" in sorry.said
+    team.gateway.refuse_with = None
+    ada.press(sorry, "answer_retry")
+    ada.wait_for_message("help", lambda m: "letters long" in m.said, thread_ts=question.ts)
+
+
+def test_a_deleted_question_stops_its_answer(team):
+    ada = team.member("ada")
+    writing, go_on = threading.Event(), threading.Event()
+    team.gateway.say = lambda question: [f"word {n} " for n in range(2000)]
+
+    def between():
+        writing.set()
+        go_on.wait(10)
+
+    team.gateway.between_pieces = between
+    question = ask(team)
+    assert writing.wait(10)
+    ada.delete(question)
+    ada.wait_for(
+        lambda: (
+            not team.desk.asking.about(team.slack.workspace.channel("help").id, question.ts)
+            or team.desk.asking.about(
+                team.slack.workspace.channel("help").id, question.ts
+            ).withdrawn
+        ),
+        what="a withdrawn question",
+    )
+    go_on.set()
+    assert team.gateway.gave_up.wait(10)
+
+
+def test_an_edited_question_gets_one_answer_to_what_it_asks_now(team):
+    ada = team.member("ada")
+    help_id = team.slack.workspace.channel("help").id
+    writing, go_on = threading.Event(), threading.Event()
+
+    def between():
+        writing.set()
+        go_on.wait(10)
+
+    team.gateway.between_pieces = between
+    question = ask(team, "how long?")
+    assert writing.wait(10)
+    ada.edit(question, f"<@{team.bot}> how long is this edited one?")
+    ada.wait_for(lambda: team.desk.asking.about(help_id, question.ts).edited)
+    go_on.set()
+    ada.wait_for_message(
+        "help", lambda m: "28 letters" in m.said and m.actions, thread_ts=question.ts
+    )
+    assert len(ada.thread(question)) == 2
+    assert ada.thread(question)[1].said.count("letters long") == 1
+
+
+def test_the_stop_button_ends_the_answer(team):
+    ada = team.member("ada")
+    writing, go_on = threading.Event(), threading.Event()
+    team.gateway.say = lambda question: [f"word {n} " for n in range(2000)]
+
+    def between():
+        writing.set()
+        go_on.wait(10)
+
+    team.gateway.between_pieces = between
+    channel = ada.open_dm()
+    question = ada.post(channel, "tell me everything")
+    assert writing.wait(10)
+    ada.stop_session(channel, question.ts)
+    ada.wait_for(lambda: team.desk.asking.about(channel, question.ts).stopped)
+    go_on.set()
+    ada.wait_for_message(channel, lambda m: "Stopped" in m.said, thread_ts=question.ts)
+    assert team.gateway.gave_up.wait(10)
+
+
+def test_a_stream_that_slack_closed_is_completed_by_an_update(team):
+    ada = team.member("ada")
+    team.slack.workspace.faults.next("chat.stopStream", error="message_not_in_streaming_state")
+    question = ask(team)
+    answer = ada.wait_for_message(
+        "help", lambda m: "answer_thumb" in m.actions, thread_ts=question.ts
+    )
+    assert "It is 17 letters long [1]." in answer.said
+    assert len(ada.thread(question)) == 2
+
+
+def test_a_very_long_answer_is_cut_into_messages_that_slack_takes(team):
+    ada = team.member("ada")
+    team.gateway.say = lambda question: ["All work and no play. " * 100] * 8
+    question = ask(team)
+    ada.wait_for_message("help", lambda m: "answer_thumb" in m.actions, thread_ts=question.ts)
+    said = [m.said for m in ada.thread(question)[1:]]
+    assert len(said) == 2
+    assert sum(text.count("All work and no play.") for text in said) == 800
+
+
+def test_a_degraded_answer_says_so(team):
+    ada = team.member("ada")
+    team.gateway.level = Level.BASE
+    answer = ada.wait_for_answer(ask(team))
+    assert "The adapter is not loaded." in answer.said
+    assert "the base model" in answer.said
+
+
+def test_a_guest_gets_no_public_sources(team):
+    gus = team.member("gus")
+    answer = gus.wait_for_answer(ask(team, who="gus"))
+    assert "Guests" in answer.said
+    assert team.gateway.requests == []

@@ -1,0 +1,151 @@
+"""Runs that go on in the database in; one message each, edited, out."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot import runs as bot_runs
+from lorekeeper.domain import (
+    Arm,
+    ArmScore,
+    Evaluation,
+    Outcome,
+    Progress,
+    RunState,
+    Stage,
+    Verdict,
+)
+from lorekeeper.errors import NotAllowed
+from lorekeeper.store import adapters, datasets, deployments, reading, runs
+
+WORKER = "w1"
+
+EVALUATION = Evaluation(
+    questions=("How do I rotate keys?", "Where are the logs?"),
+    references=("a", "b"),
+    conversations=("C/1", "C/2"),
+    arms=tuple(
+        ArmScore(arm=arm, nll=(2.0 - n / 10, 1.0), f1=(0.5, 0.25), answers=(f"old {n}", f"new {n}"))
+        for n, arm in enumerate(Arm)
+    ),
+    precision="float32",
+)
+
+
+@pytest.fixture
+def run(team):
+    with team.engine.begin() as db:
+        version = datasets.add(
+            db, hash="h", folder="datasets/h", train=[], heldout=[], created_by="U1"
+        )
+        queued = runs.queue(
+            db,
+            dataset_id=version.id,
+            recipe="qlora",
+            options={},
+            base_model="m",
+            requested_by=team.member("rita").id,
+            channel=team.slack.workspace.channel("help").id,
+        )
+    return queued
+
+
+def message(team, text, run_id=1):
+    return team.member("rita").wait_for_message(
+        "help", lambda m: f"Run {run_id}" in m.said and text in m.said
+    )
+
+
+def trained(team, run):
+    with team.engine.begin() as db:
+        runs.claim(db, WORKER)
+        adapter = adapters.add(
+            db,
+            run_id=run.id,
+            dataset_id=run.dataset_id,
+            base_model="m",
+            hash="a",
+            folder="adapters/a",
+            rank=8,
+            evaluation=EVALUATION,
+            verdict=Verdict(outcome=Outcome.KEEP, reasons=("Not better: p = 0.40.",)),
+        )
+        runs.finish(db, run.id, WORKER, RunState.DONE, adapter_id=adapter.id)
+    return adapter
+
+
+def test_a_run_is_one_message_that_is_edited(team, run):
+    first = message(team, "waits for a worker")
+    with team.engine.begin() as db:
+        runs.claim(db, WORKER)
+        runs.report(
+            db,
+            run.id,
+            WORKER,
+            Progress(
+                stage=Stage.TRAINING,
+                step=5,
+                steps=10,
+                loss=1.5,
+                tokens_per_second=230,
+                seconds_left=75,
+            ),
+        )
+    shown = message(team, "5/10 steps")
+    assert shown.ts == first.ts
+    assert "loss 1.500 · 230 tokens/s · 1 min 15 s left" in shown.said
+    assert "run_cancel" in shown.actions
+
+
+def test_the_cancel_button_cancels(team, run):
+    rita = team.member("rita")
+    rita.press(message(team, "waits for a worker"), "run_cancel")
+    shown = message(team, "Cancelled by")
+    assert shown.actions == []
+
+
+def test_the_end_shows_the_verdict_the_arms_and_the_answers_side_by_side(team, run):
+    trained(team, run)
+    shown = message(team, "Kept out")
+    assert "Not better: p = 0.40." in shown.said
+    assert "tuned + retrieval" in shown.said
+    assert "How do I rotate keys?" in shown.said
+    assert "run_promote" in shown.actions
+
+
+def test_a_person_overrules_the_gate_and_rolls_back(team, run):
+    rita, ada = team.member("rita"), team.member("ada")
+    trained(team, run)
+    shown = message(team, "Kept out")
+    with pytest.raises(NotAllowed, match="promote and roll back"):
+        bot_runs.promote(team.desk, "v1", by=ada.id, why="")
+    rita.press(shown, "run_promote")
+    rita.wait_for(lambda: "run_rollback" in rita.again(shown).actions)
+    with reading(team.engine) as db:
+        current = deployments.current(db)
+    assert (current.adapter, current.by) == ("v1", rita.id)
+    assert "the gate had said keep" in current.why
+    rita.press(shown, "run_rollback")
+    rita.wait_for(lambda: "run_promote" in rita.again(shown).actions)
+
+
+def test_that_the_engine_serves_it_is_said_once(team, run):
+    adapter = trained(team, run)
+    message(team, "Kept out")
+    with team.engine.begin() as db:
+        deployment = deployments.deploy(db, adapter_id=adapter.id, by="gate", why="better")
+        deployments.loaded(db, deployment.id)
+    rita = team.member("rita")
+    rita.wait_for_message("help", lambda m: "`v1` answers now" in m.said)
+    bot_runs.Watcher(team.desk).look()
+    assert len([m for m in rita.sees("help") if "answers now" in m.said]) == 1
+
+
+def test_another_bot_finds_the_message_and_posts_no_second_one(team, run):
+    first = message(team, "waits for a worker")
+    again = bot_runs.Watcher(team.desk)
+    with team.engine.begin() as db:
+        runs.request_cancel(db, run.id, "U1")
+    again.look()
+    rita = team.member("rita")
+    assert [m.ts for m in rita.sees("help") if "Run 1" in m.said] == [first.ts]
