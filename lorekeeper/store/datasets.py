@@ -95,7 +95,7 @@ def pair_ids(db: Connection, dataset_id: int) -> dict[str, list[int]]:
         select(dataset_pairs.c.split, dataset_pairs.c.pair_id)
         .where(dataset_pairs.c.dataset_id == dataset_id)
         .order_by(dataset_pairs.c.pair_id)
-    ).tuples()
+    )
     sides: dict[str, list[int]] = {TRAIN: [], HELDOUT: []}
     for split, pair_id in found:
         sides[split].append(pair_id)
@@ -119,7 +119,7 @@ def sides(db: Connection) -> dict[str, str]:
         select(pairs.c.conversation, dataset_pairs.c.split)
         .join(dataset_pairs, dataset_pairs.c.pair_id == pairs.c.id)
         .distinct()
-    ).tuples()
+    )
     known: dict[str, str] = {}
     for conversation, split in found:
         if split == HELDOUT or conversation not in known:
