@@ -24,8 +24,9 @@ from lorekeeper.settings import Settings
 from lorekeeper.store import indexes, messages, reading
 from retrieval import documents, sources
 from retrieval.embed import Embedder
-from retrieval.index import DamagedIndex, Index, build, open_index
+from retrieval.index import KIND, DamagedIndex, Index, build, open_index
 
+OF_OTHERS = 3600.0  # seconds after which an index folder that nobody recorded is removed
 LOOK_AT_DOCUMENTS = 10.0  # seconds; files change less often than a channel
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Refresher:
         self._thread: threading.Thread | None = None
         self._swapped = threading.Condition()
         self.status = Status()
-        self.index = self._last() or build([], embedder, self._artifacts)
+        self.index = last(engine, embedder, self._artifacts) or build([], embedder, self._artifacts)
 
     def search(
         self,
@@ -149,33 +150,25 @@ class Refresher:
                 self._tell(is_building=False, error=f"{_reason(error)} ({failure})")
             self._stop.wait(self._settings.retrieval.refresh_seconds)
 
-    def _last(self) -> Index | None:
-        """The index that was searched last, if it is whole and of this embedder."""
-        with reading(self._engine) as db:
-            last = indexes.current(db)
-        if last is None:
-            return None
-        try:
-            index = open_index(self._artifacts.open(last.folder), self._embedder)
-        except (DamagedIndex, NotFound, BadInput) as error:
-            log.warning("the last index is not used, a new one is built: %s", error)
-            return None
-        with reading(self._engine) as db:
-            index.hide(withdrawn(db, index.passages))
-        return index
-
     def _swap(self, new: Index) -> None:
         """Serve the new index, and remove the older ones: they may hold what was deleted since."""
         with reading(self._engine) as db:  # it was built from what was there a while ago
             new.hide(withdrawn(db, new.passages))
         self.index = new
         with self._engine.begin() as db:
-            last = indexes.current(db)
-            if last is None or last.folder != new.folder:
-                last = indexes.record(db, hash=new.hash, folder=new.folder, passages=len(new))
-            unused = indexes.forget_others(db, last)
-        for folder in unused:
+            row = indexes.current(db)
+            if row is None or row.folder != new.folder:
+                row = indexes.record(db, hash=new.hash, folder=new.folder, passages=len(new))
+            unused = indexes.forget_others(db, row)
+        for folder in {*unused, *self._forgotten(row.folder)}:
             shutil.rmtree(self._artifacts.root / folder, ignore_errors=True)
+
+    def _forgotten(self, current: str) -> list[str]:
+        """Finished indexes that no row names: a training run built its own, or a swap was cut off."""
+        before = time.time() - OF_OTHERS
+        folders = (path for path in (self._artifacts.root / KIND).iterdir() if path.is_dir())
+        old = (path.name for path in folders if path.stat().st_mtime < before)
+        return [f"{KIND}/{name}" for name in old if f"{KIND}/{name}" != current]
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -185,6 +178,21 @@ class Refresher:
         with self._swapped:
             self.status = replace(self.status, passages=len(self.index), **changes)
             self._swapped.notify_all()
+
+
+def last(engine: Engine, embedder: Embedder, artifacts: ArtifactStore) -> Index | None:
+    """The index that was searched last, if it is whole and of this embedder, without what is withdrawn."""
+    with reading(engine) as db:
+        built = indexes.current(db)
+        if built is None:
+            return None
+        try:
+            index = open_index(artifacts.open(built.folder), embedder)
+        except (DamagedIndex, NotFound, BadInput) as error:
+            log.warning("the last index is not used, a new one is built: %s", error)
+            return None
+        index.hide(withdrawn(db, index.passages))
+        return index
 
 
 def withdrawn(db: Connection, passages: Iterable[Passage]) -> set[str]:

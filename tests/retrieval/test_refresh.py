@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -165,6 +166,18 @@ def test_only_the_newest_index_stays_on_the_disk(
     kept = [path.name for path in (data / "indexes").iterdir()]
     assert current.folder.removeprefix("indexes/") in kept
     assert len(kept) <= 2  # the newest, and the empty one that was never recorded
+
+
+def test_an_index_that_nobody_recorded_is_removed_in_the_end(
+    engine: Engine, refresher: Refresher, data: Path
+) -> None:
+    of_others = [data / "indexes" / name for name in ("0123", "4567")]
+    for folder in of_others:
+        folder.mkdir()
+    os.utime(of_others[0], (0, 0))
+    say(engine, "backups run at night")
+    refresher.look()
+    assert [folder.exists() for folder in of_others] == [False, True]
 
 
 def test_the_last_index_is_opened_at_the_next_start(
