@@ -15,6 +15,9 @@ __all__ = ["Member", "NothingLikeIt", "Seen"]
 Result = TypeVar("Result")
 PATIENCE = 10.0
 """Seconds that a member waits for something to appear."""
+LOOK_AGAIN = 0.1
+"""Seconds after which a member looks again though nothing changed in the workspace: what is looked
+at may be the app's own state, of whose changes nobody tells the workspace."""
 
 
 class NothingLikeIt(AssertionError):
@@ -179,7 +182,7 @@ class Member:
         what: str = "what was waited for",
         instead: Callable[[], str] | None = None,
     ) -> Result:
-        """Call `look` now and after every change until it gives something true; that.
+        """Call `look` now and after every change until it gives something true; returns that.
 
         Raises NothingLikeIt with what is there instead.
         """
@@ -194,7 +197,7 @@ class Member:
             if left <= 0:
                 there = instead() if instead else self._everything()
                 raise NothingLikeIt(f"{what} did not appear in {timeout:g} s. Seen:\n{there}")
-            version = self._seat.wait(version, left)
+            version = self._seat.wait(version, min(left, LOOK_AGAIN))
 
     def wait_for_message(
         self,

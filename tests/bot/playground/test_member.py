@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,6 +66,17 @@ def test_waiting_in_vain_says_what_was_seen_instead(ann: Member) -> None:
     ann.post("general", "only this")
     with pytest.raises(NothingLikeIt, match="only this"):
         ann.wait_for_message("general", lambda m: m.text == "never said", timeout=0.05)
+
+
+def test_waiting_ends_soon_when_only_the_apps_own_state_changes(ann: Member) -> None:
+    looks: list[float] = []
+
+    def third_look() -> bool:
+        looks.append(time.monotonic())
+        return len(looks) == 3
+
+    ann.wait_for(third_look, timeout=60)
+    assert looks[-1] - looks[0] < 30
 
 
 def test_an_action_that_is_not_there_is_refused_by_name(slack: Playground, ann: Member) -> None:
