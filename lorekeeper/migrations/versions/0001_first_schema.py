@@ -36,6 +36,13 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "cards",
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("ts", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_cards")),
+    )
+    op.create_table(
         "channels",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -64,6 +71,7 @@ def upgrade() -> None:
         "events",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("lane", sa.String(length=64), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.Column("claimed_at", sa.Float(), nullable=True),
@@ -73,6 +81,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_events_lane_state"), ["lane", "state"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_events_state_received_at"), ["state", "received_at"], unique=False
         )
@@ -303,10 +312,12 @@ def downgrade() -> None:
     op.drop_table("indexes")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_state_received_at"))
+        batch_op.drop_index(batch_op.f("ix_events_lane_state"))
 
     op.drop_table("events")
     op.drop_table("datasets")
     op.drop_table("channels")
+    op.drop_table("cards")
     with op.batch_alter_table("answers", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_answers_channel_message_ts"))
 
