@@ -20,8 +20,10 @@ ENOUGH = 0.6  # share of a sentence's content words that a passage must hold
 FEWEST = 3  # content words; with fewer, nothing can be told
 PAIRS = 2  # neighbouring words that sentence and passage must share
 QUOTE = 160  # characters of a passage that a citation shows
-_NUMBER = re.compile(r" ?\[\d{1,3}(?:, ?\d{1,3})*\](?!\()")
-_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+FENCE = "```"
+# What the model took for a citation; a Markdown link's text is none, nor is an index in code.
+_NUMBER = re.compile(r"^\[\d{1,3}(?:, ?\d{1,3})*\](?!\() ?| ?\[\d{1,3}(?:, ?\d{1,3})*\](?!\()")
+_CODE = re.compile(r"(`[^`\n]*`)")
 _COMMON = frozenset(
     ["a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "does", "for", "from",
      "has", "have", "if", "in", "into", "is", "it", "its", "not", "of", "on", "or", "so", "that",
@@ -59,18 +61,16 @@ class Citer:
 
     def _finished(self, *, last: bool) -> Iterator[str]:
         """Everything but the last sentence, which may go on; an open code block goes on for certain."""
-        parts = sentences(self._held)
+        parts = _with_code_whole(sentences(self._held))
         ready = parts if last else parts[:-1]
-        if not last and ready and _opens_code(ready[-1]):
-            ready = ready[:-1]
         self._held = "" if last else self._held[sum(map(len, ready)) :]
         for part in ready:
             yield self._with_number(part)
 
     def _with_number(self, sentence: str) -> str:
-        if sentence.startswith("```"):
+        if sentence.startswith(FENCE):
             return sentence
-        plain = _NUMBER.sub("", sentence)
+        plain = without_numbers(sentence)
         number = supporting(plain, self.passages)
         if number is None:
             return plain
@@ -99,5 +99,23 @@ def _support(said: Sequence[str], passage: Sequence[str]) -> float:
     return len(distinct & held) / len(distinct) if len(shared) >= needed else 0.0
 
 
-def _opens_code(part: str) -> bool:
-    return part.count("```") % 2 == 1
+def without_numbers(sentence: str) -> str:
+    """The sentence without the numbers that the model wrote. Code stays as it is."""
+    return "".join(
+        part if part.startswith("`") else _NUMBER.sub("", part) for part in _CODE.split(sentence)
+    )
+
+
+def _with_code_whole(parts: Iterable[str]) -> list[str]:
+    """Sentences, where a full stop inside `code` ends none."""
+    whole: list[str] = []
+    for part in parts:
+        if whole and not part.startswith(FENCE) and _is_in_code(whole[-1]):
+            whole[-1] += part
+        else:
+            whole.append(part)
+    return whole
+
+
+def _is_in_code(part: str) -> bool:
+    return not part.startswith(FENCE) and not part.endswith("\n") and part.count("`") % 2 == 1
