@@ -7,7 +7,8 @@ from typing import Any
 
 from bot import mirror
 from bot.desk import Desk, Json
-from bot.threads import is_spoken, placeholders_of, read
+from bot.placeholders import placeholders_of
+from bot.threads import is_spoken, read
 from lorekeeper.store import messages, reading
 
 PAGE = 100

@@ -9,6 +9,7 @@ from bot.access import Right
 from bot.blocks import pairs as shown
 from bot.blocks.modals import offer_to_word
 from bot.desk import Desk
+from bot.placeholders import placeholders_of
 from bot.tell import whisper
 from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState
 from lorekeeper.errors import BadInput, NotAllowed, StaleDecision
@@ -98,7 +99,7 @@ def draft(desk: Desk, *, channel: str, ts: str, by: str) -> tuple[str, str]:
             fix="Open it in the review queue to change it.",
         )
     asked = question_for(excerpt.message, list(excerpt.before))
-    known = threads.placeholders_of([*excerpt.before, excerpt.message])
+    known = placeholders_of([*excerpt.before, excerpt.message])
     question = _storable(desk, asked.text, known)[0] if asked is not None else ""
     return question, _storable(desk, excerpt.message.text, known)[0]
 
@@ -208,7 +209,7 @@ def _pair(
 ) -> Pair:
     """Both texts are redacted alike, people included: the same person is the same placeholder."""
     answer = excerpt.message
-    known = threads.placeholders_of([*excerpt.before, answer])
+    known = placeholders_of([*excerpt.before, answer])
     own_question, own_answer = words
     question, question_kinds = _storable(desk, own_question or (asked.text if asked else ""), known)
     told, answer_kinds = _storable(desk, own_answer or answer.text, known)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from bot.access import Access
 from bot.asking import Asking
 from bot.inbox import Inbox
+from bot.placeholders import ThreadPlaceholders
 from lorekeeper.errors import BadInput, NotReachable
 from lorekeeper.settings import Settings
 
@@ -46,6 +47,7 @@ class Desk:
     access: Access
     inbox: Inbox
     asking: Asking = field(default_factory=Asking)
+    placeholders: ThreadPlaceholders = field(default_factory=ThreadPlaceholders)
 
 
 def set_up(settings: Settings, engine: Engine) -> Desk:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
 from slack_sdk.errors import SlackApiError
 from sqlalchemy import Connection
 
 from bot import cards
 from bot.desk import Desk, Json
-from bot.threads import is_spoken, placeholders_of, read
+from bot.threads import is_spoken, read
 from lorekeeper.domain import Channel, Message, Pair, PairState
-from lorekeeper.redact import Placeholders, redact
+from lorekeeper.redact import redact
 from lorekeeper.store import messages, pairs, reading
 
 BY = "slack"  # who moves a pair when its source was edited or deleted
-THREADS_REMEMBERED = 500
 
 
 def keep(desk: Desk, channel: str, raw: Json) -> Message | None:
@@ -27,7 +23,9 @@ def keep(desk: Desk, channel: str, raw: Json) -> Message | None:
     if where.is_direct:
         return None
     with desk.engine.begin() as db:
-        known = _placeholders.of(db, channel, raw.get("thread_ts") or raw["ts"])
+        known = desk.placeholders.of(
+            db, channel, root=raw.get("thread_ts") or raw["ts"], but_for=raw["ts"]
+        )
         message, _ = read(desk.me, channel, raw, known)
         messages.put(db, message)
     return message
@@ -98,31 +96,6 @@ def forget_channel(desk: Desk, channel: str) -> None:
     """The bot left, or the channel is gone: what was not saved by anybody goes with it."""
     with desk.engine.begin() as db:
         messages.remove_channel(db, channel)
-
-
-class _Placeholders:
-    """The placeholders of the threads that were written to last.
-
-    Those of a thread that is not remembered go on counting after what is stored, so that one
-    placeholder never stands for two things.
-    """
-
-    def __init__(self) -> None:
-        self._threads: OrderedDict[tuple[str, str], Placeholders] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, db: Connection, channel: str, root: str) -> Placeholders:
-        with self._lock:
-            known = self._threads.pop((channel, root), None)
-            if known is None:
-                known = placeholders_of(messages.thread(db, channel, root))
-            self._threads[channel, root] = known
-            while len(self._threads) > THREADS_REMEMBERED:
-                self._threads.popitem(last=False)
-            return known
-
-
-_placeholders = _Placeholders()
 
 
 def _look_again(desk: Desk, message: Message) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 from bot.desk import Desk, Json, Me
 from lorekeeper.domain import Message
 from lorekeeper.errors import BadInput
-from lorekeeper.redact import PLACEHOLDER, Placeholders, redact
+from lorekeeper.redact import Placeholders, redact
 from lorekeeper.store import messages, reading
 from lorekeeper.text import slack_to_markdown
 
@@ -127,16 +127,6 @@ def place_of(link: str) -> tuple[str, str]:
             fix="Use *Copy link* in the message's menu, and paste it.",
         )
     return found[1], f"{found[2]}.{found[3]}"
-
-
-def placeholders_of(stored: Sequence[Message]) -> Placeholders:
-    """Placeholders that go on counting where the stored messages left off, so that none means two things."""
-    known = Placeholders()
-    for message in stored:
-        for found in PLACEHOLDER.findall(message.text):
-            kind, number = found.strip("[]").split()
-            known.counts[kind] = max(known.counts[kind], int(number))
-    return known
 
 
 def without_mention(me: Me, text: str) -> str:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from bot.blocks.text import Block, actions, button, context, escaped, link, plain, section
+from bot.blocks.text import (
+    MARKDOWN,
+    Block,
+    actions,
+    button,
+    context,
+    escaped,
+    markdown,
+    opens,
+    plain,
+    section,
+    shorten,
+)
 from lorekeeper.domain import Answer, Citation, Level
 
-SOURCES = 2900  # characters of the list of sources
+SOURCES = 20  # more are not listed
+TITLE = 120  # characters of a source's title
 
 
 def footer(answer: Answer) -> list[Block]:
@@ -40,21 +53,27 @@ def unanswered(what: str, retry: str) -> list[Block]:
 
 def only_for_you(answer: Answer) -> list[Block]:
     """An answer that only the asker sees."""
-    from bot.blocks.text import MARKDOWN, markdown, shorten
-
     return [markdown(shorten(answer.text, MARKDOWN // 2)), *footer(answer)]
 
 
 def _sources(citations: tuple[Citation, ...]) -> list[Block]:
-    lines: list[str] = []
-    room = SOURCES
-    for citation in citations:
-        line = f"{citation.number}. {link(citation.url, citation.title or 'source', limit=120)}"
-        room -= len(line) + 1
-        if room < 0:
-            break
-        lines.append(line)
-    return [section("*Sources*\n" + "\n".join(lines))] if lines else []
+    """One line for each source. As rich text, a title is only text, whatever stands in it."""
+    if not citations:
+        return []
+    lines: list[Block] = [{"type": "text", "text": "Sources", "style": {"bold": True}}]
+    for citation in citations[:SOURCES]:
+        lines.append({"type": "text", "text": f"\n[{citation.number}] "})
+        lines.append(_opening(citation))
+    section: Block = {"type": "rich_text_section", "elements": lines}
+    return [{"type": "rich_text", "elements": [section]}]
+
+
+def _opening(citation: Citation) -> Block:
+    """What opens the source, or its title alone where Slack would not open its address."""
+    title = shorten(" ".join(citation.title.split()) or "source", TITLE)
+    if opens(citation.url):
+        return {"type": "link", "url": citation.url, "text": title}
+    return {"type": "text", "text": title}
 
 
 def _people(answer: Answer) -> list[Block]:

@@ -13,6 +13,7 @@ CONTEXT_ELEMENTS = 10
 MARKDOWN = 11_500  # of a `markdown` block: Slack says 12,000 and counts some characters twice
 BUTTON = 75
 VALUE = 2000
+URL = 3000
 HEADER = 150
 FALLBACK = 900  # characters of a message's plain text: 4 bytes each stay below Slack's 4,000
 
@@ -60,8 +61,13 @@ def quoted(text: str, limit: int) -> str:
 def link(url: str, label: str, *, limit: int = 200) -> str:
     """A mrkdwn link, or only its label where there is no address that Slack would open."""
     shown = escaped(label.replace("\n", " ").replace("|", "¦"), limit)
-    safe = url.startswith(("https://", "http://")) and not re.search(r"[|<>\s]", url)
-    return f"<{url}|{shown}>" if safe else shown
+    return f"<{url}|{shown}>" if opens(url) else shown
+
+
+def opens(url: str) -> bool:
+    """Whether Slack takes it as an address that opens."""
+    is_web = url.startswith(("https://", "http://")) and len(url) <= URL
+    return is_web and not re.search(r"[|<>\s]", url)
 
 
 def pieces(text: str, limit: int = MARKDOWN) -> Iterator[str]:

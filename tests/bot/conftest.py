@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Engine
@@ -15,11 +18,16 @@ from bot.desk import Desk
 from bot.playground.member import Member
 from bot.playground.server import Playground
 from bot.scripted_gateway import ScriptedGateway
-from lorekeeper.domain import Pair, PairState
+from lorekeeper.domain import PUBLIC, Origin, Pair, PairState, Run
 from lorekeeper.settings import Bot, Serving, Settings, Slack, Store
-from lorekeeper.store import pairs, reading
+from lorekeeper.store import datasets, pairs, reading, runs
 
 MANIFEST = json.loads((Path(__file__).parents[2] / "manifest.json").read_text("utf-8"))
+
+
+PATIENCE = 10.0  # seconds
+T = TypeVar("T")
+_never = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,52 @@ class Team:
         with reading(self.engine) as db:
             return pairs.in_state(db, state)
 
+    def queue_run(self) -> Run:
+        """A run on two approved pairs, asked for by Rita in #help."""
+        with self.engine.begin() as db:
+            kept = [pairs.add(db, a_pair(ts=str(n))).id for n in (1, 2)]
+            version = datasets.add(
+                db, hash="h", folder="datasets/h", train=kept[:1], heldout=kept[1:], created_by="U1"
+            )
+            return runs.queue(
+                db,
+                dataset_id=version.id,
+                recipe="qlora",
+                options={},
+                base_model="m",
+                requested_by=self.member("rita").id,
+                channel=self.slack.workspace.channel("help").id,
+            )
+
     def wait_for_pair(self, state: PairState = PairState.CANDIDATE) -> Pair:
-        return self.member("rita").wait_for(
-            lambda: next(iter(self.pairs(state)), None), what=f"a pair that is {state}"
-        )
+        return self.until(lambda: next(iter(self.pairs(state)), None), f"a pair that is {state}")
+
+    def until(self, look: Callable[[], T | None], what: str = "what was waited for") -> T:
+        """Look at the database until there is something; members wait for what they see in Slack."""
+        end = time.monotonic() + PATIENCE
+        while not (found := look()):
+            assert time.monotonic() < end, f"{what} did not come"
+            _never.wait(0.01)
+        return found
+
+
+def a_pair(**changes: Any) -> Pair:
+    """A pair that could have been saved; `ts` is that of its answer."""
+    ts = changes.pop("ts", "1700000000.000100")
+    values: dict[str, Any] = {
+        "id": 0,
+        "question": "How?",
+        "answer": "So.",
+        "state": PairState.CANDIDATE,
+        "origin": Origin.REACTION,
+        "channel": "C1",
+        "scope": PUBLIC,
+        "conversation": f"C1/{ts}",
+        "source": "https://slack.example/archives/C1/p1",
+        "answer_ts": ts,
+        "captured_by": "U1",
+    }
+    return Pair(**(values | changes))
 
 
 @pytest.fixture

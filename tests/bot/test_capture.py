@@ -51,7 +51,7 @@ def test_the_captor_can_edit_what_was_saved(team):
     ada.press(note(ada), "pair_edit")
     modal = ada.wait_for_modal()
     ada.fill_and_submit(modal, {"question": "How are signing keys rotated?"})
-    ada.wait_for(lambda: team.pairs()[0].question == "How are signing keys rotated?")
+    team.until(lambda: team.pairs()[0].question == "How are signing keys rotated?")
 
 
 def test_a_second_captor_is_told_that_it_is_saved_already(team):

@@ -6,7 +6,7 @@ import pytest
 
 from bot.commands import COMMANDS
 from lorekeeper.domain import RunState
-from lorekeeper.store import datasets, deployments, reading, runs
+from lorekeeper.store import deployments, reading, runs
 
 
 def told(team, line, *, who="rita", channel="help"):
@@ -15,23 +15,6 @@ def told(team, line, *, who="rita", channel="help"):
     before = {m.ts for m in member.sees(channel)}
     member.command(line, channel)
     return member.wait_for_message(channel, lambda m: m.is_ephemeral and m.ts not in before)
-
-
-def queued(team):
-    channel = team.slack.workspace.channel("help").id
-    with team.engine.begin() as db:
-        version = datasets.add(
-            db, hash="h", folder="datasets/h", train=[], heldout=[], created_by="U1"
-        )
-        return runs.queue(
-            db,
-            dataset_id=version.id,
-            recipe="qlora",
-            options={},
-            base_model="m",
-            requested_by=team.member("rita").id,
-            channel=channel,
-        )
 
 
 def test_help_lists_every_command(team):
@@ -70,7 +53,7 @@ def test_options_without_a_value_are_refused(team):
 
 
 def test_a_run_is_cancelled_by_number_or_by_being_the_only_one(team):
-    run = queued(team)
+    run = team.queue_run()
     assert f"Run {run.id} is cancelled" in told(team, "/lore cancel").said
     assert "cancelled already" in told(team, f"/lore cancel {run.id}").said
     with reading(team.engine) as db:
@@ -78,7 +61,7 @@ def test_a_run_is_cancelled_by_number_or_by_being_the_only_one(team):
 
 
 def test_runs_are_listed_with_who_asked(team):
-    run = queued(team)
+    run = team.queue_run()
     shown = told(team, "/lore runs")
     assert f"Run {run.id}" in shown.said
     assert team.member("rita").id in shown.said
@@ -106,4 +89,5 @@ def test_status_says_that_nothing_answers(team):
 
 
 def test_dataset_counts_the_pairs(team):
-    assert "0 candidate" in told(team, "/lore dataset").said
+    team.queue_run()
+    assert "2 candidate" in told(team, "/lore dataset").said

@@ -26,7 +26,7 @@ def test_a_thumb_up_is_counted_once_for_each_person(team, answer):
     ada.press(answer, "answer_thumb", "positive")
     ada.press(answer, "answer_thumb", "positive")
     grace.press(answer, "answer_thumb", "positive")
-    ada.wait_for(lambda: thumbs(team) == (2, 0), what="two thumbs")
+    team.until(lambda: thumbs(team) == (2, 0), "two thumbs")
 
 
 def test_a_thumb_down_counts_and_asks_what_was_wrong(team, answer):
@@ -34,7 +34,7 @@ def test_a_thumb_down_counts_and_asks_what_was_wrong(team, answer):
     ada.press(answer, "answer_thumb", "negative")
     modal = ada.wait_for_modal()
     assert "how long is this?" in str(modal)
-    ada.wait_for(lambda: thumbs(team) == (0, 1))
+    team.until(lambda: thumbs(team) == (0, 1))
 
 
 def test_a_better_answer_becomes_a_candidate_that_names_what_it_replaces(team, answer):

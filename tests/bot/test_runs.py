@@ -16,7 +16,7 @@ from lorekeeper.domain import (
     Verdict,
 )
 from lorekeeper.errors import NotAllowed
-from lorekeeper.store import adapters, datasets, deployments, reading, runs
+from lorekeeper.store import adapters, cards, deployments, reading, runs
 
 WORKER = "w1"
 
@@ -34,26 +34,18 @@ EVALUATION = Evaluation(
 
 @pytest.fixture
 def run(team):
-    with team.engine.begin() as db:
-        version = datasets.add(
-            db, hash="h", folder="datasets/h", train=[], heldout=[], created_by="U1"
-        )
-        queued = runs.queue(
-            db,
-            dataset_id=version.id,
-            recipe="qlora",
-            options={},
-            base_model="m",
-            requested_by=team.member("rita").id,
-            channel=team.slack.workspace.channel("help").id,
-        )
-    return queued
+    return team.queue_run()
 
 
 def message(team, text, run_id=1):
     return team.member("rita").wait_for_message(
         "help", lambda m: f"Run {run_id}" in m.said and text in m.said
     )
+
+
+def _card(team, subject):
+    with reading(team.engine) as db:
+        return cards.get(db, subject)
 
 
 def trained(team, run):
@@ -137,6 +129,7 @@ def test_that_the_engine_serves_it_is_said_once(team, run):
         deployments.loaded(db, deployment.id)
     rita = team.member("rita")
     rita.wait_for_message("help", lambda m: "`v1` answers now" in m.said)
+    team.until(lambda: _card(team, f"deployment:{deployment.id}"))
     bot_runs.Watcher(team.desk).look()
     assert len([m for m in rita.sees("help") if "answers now" in m.said]) == 1
 

@@ -1,0 +1,198 @@
+"""Domain values with texts of any length in; blocks that Slack's limits admit out."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.blocks import answers, home, modals, pairs, runs
+from bot.playground.limits import check_blocks, check_view
+from lorekeeper.domain import (
+    Adapter,
+    Answer,
+    Arm,
+    ArmScore,
+    Citation,
+    Deployment,
+    Evaluation,
+    Level,
+    Origin,
+    Outcome,
+    Pair,
+    PairState,
+    Progress,
+    Run,
+    RunState,
+    Stage,
+    Verdict,
+)
+
+TEXT = st.one_of(
+    st.text(max_size=60),
+    st.builds(lambda piece, n: piece * n, st.text(min_size=1, max_size=8), st.integers(0, 2000)),
+)
+NAME = st.text(max_size=20)
+
+PAIRS = st.builds(
+    Pair,
+    id=st.integers(1, 10**6),
+    question=TEXT,
+    answer=TEXT,
+    state=st.sampled_from(PairState),
+    origin=st.sampled_from(Origin),
+    channel=st.just("C1"),
+    scope=st.just("public"),
+    conversation=st.just("C1/1"),
+    source=TEXT,
+    answer_ts=st.just("1"),
+    captured_by=NAME,
+    decided_by=st.none() | NAME,
+    decided_at=st.none() | st.floats(0, 2e9),
+    reason=st.none() | TEXT,
+    rejected_answer=st.none() | TEXT,
+    redactions=st.lists(NAME, max_size=30).map(tuple),
+    tags=st.lists(NAME, max_size=5).map(tuple),
+)
+CITATIONS = st.builds(
+    Citation, number=st.integers(1, 50), passage_id=NAME, title=TEXT, url=TEXT, quote=TEXT
+)
+ANSWERS = st.builds(
+    Answer,
+    id=st.just("a" * 32),
+    question=TEXT,
+    text=TEXT,
+    citations=st.lists(CITATIONS, max_size=30).map(tuple),
+    level=st.sampled_from(Level),
+    model=NAME,
+    note=TEXT,
+    people=st.lists(NAME, max_size=5).map(tuple),
+)
+RUNS = st.builds(
+    Run,
+    id=st.integers(1, 10**6),
+    dataset_id=st.just(1),
+    recipe=NAME,
+    options=st.just({}),
+    base_model=NAME,
+    state=st.sampled_from(RunState),
+    requested_by=NAME,
+    requested_at=st.just(0.0),
+    progress=st.builds(
+        Progress,
+        stage=st.sampled_from(Stage),
+        step=st.integers(0, 10**6),
+        steps=st.integers(0, 10**6),
+        loss=st.none() | st.floats(),
+        tokens_per_second=st.none() | st.floats(),
+        seconds_left=st.none() | st.floats(),
+        note=TEXT,
+    ),
+    cancel_requested_by=st.none() | NAME,
+    error=st.none() | TEXT,
+)
+SCORES = st.floats(0, 20)
+EVALUATIONS = st.builds(
+    lambda questions, told, scores: Evaluation(
+        questions=tuple(questions),
+        references=tuple(questions),
+        conversations=tuple("c" for _ in questions),
+        arms=tuple(ArmScore(arm=arm, nll=tuple(scores), f1=(), answers=tuple(told)) for arm in Arm),
+        precision="float32",
+    ),
+    st.lists(TEXT, min_size=1, max_size=4),
+    st.lists(TEXT, max_size=4),
+    st.lists(SCORES, max_size=4),
+)
+ADAPTERS = st.builds(
+    Adapter,
+    id=st.integers(1, 99),
+    name=st.just("v1"),
+    run_id=st.just(1),
+    dataset_id=st.just(1),
+    base_model=NAME,
+    hash=NAME,
+    folder=NAME,
+    rank=st.just(8),
+    evaluation=EVALUATIONS,
+    verdict=st.builds(
+        Verdict,
+        outcome=st.sampled_from(Outcome),
+        reasons=st.lists(TEXT, max_size=9).map(tuple),
+    ),
+    created_at=st.just(0.0),
+)
+DEPLOYMENTS = st.builds(
+    Deployment,
+    id=st.just(1),
+    adapter_id=st.none() | st.integers(1, 99),
+    adapter=st.just("v1"),
+    by=NAME,
+    why=TEXT,
+    at=st.floats(0, 2e9),
+    loaded_at=st.none() | st.just(1.0),
+    error=st.none() | TEXT,
+)
+FEW = settings(max_examples=40, deadline=None)
+
+
+@FEW
+@given(PAIRS)
+def test_a_pairs_cards_fit(pair):
+    for blocks in (pairs.saved(pair), pairs.card(pair), pairs.sealed_card(pair)):
+        check_blocks(blocks)
+    assert len(pairs.summary(pair)) <= 150
+
+
+@FEW
+@given(PAIRS, ANSWERS)
+def test_modals_fit(pair, answer):
+    views = (
+        modals.loading("Save as Q&A"),
+        modals.edit_pair(pair),
+        modals.reject_pair(pair),
+        modals.correct_answer(answer),
+        modals.show("A pair", pairs.card(pair)),
+        modals.save_pair(
+            channel="C1", ts="1", origin="reaction", question=pair.question, answer=pair.answer
+        ),
+    )
+    for view in views:
+        check_view(view, kinds=("modal",))
+
+
+@FEW
+@given(ANSWERS)
+def test_an_answers_footer_fits(answer):
+    check_blocks(answers.footer(answer))
+    check_blocks(answers.only_for_you(answer))
+
+
+@FEW
+@given(RUNS, st.none() | ADAPTERS, st.none() | DEPLOYMENTS)
+def test_a_runs_card_fits(run, adapter, served):
+    check_blocks(runs.card(run, adapter, served))
+    if served is not None:
+        check_blocks(runs.loaded(served))
+
+
+@FEW
+@given(
+    st.lists(PAIRS, max_size=8), st.none() | DEPLOYMENTS, st.lists(RUNS, max_size=5), st.booleans()
+)
+def test_the_home_fits(waiting, deployment, latest, may_review):
+    view = home.view(
+        waiting=waiting,
+        counts=dict.fromkeys(PairState, 9),
+        thumbs=(1, 2),
+        deployment=deployment,
+        runs=latest,
+        may_review=may_review,
+        emoji="bookmark",
+    )
+    check_view(view, kinds=("home",))
+
+
+def test_an_unchanged_answer_is_known_as_such():
+    modal = modals.save_pair(channel="C", ts="1", origin="reaction", question="q", answer="So.")
+    assert not modals.was_changed(modal, "So.")
+    assert modals.was_changed(modal, "So!")
