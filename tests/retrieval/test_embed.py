@@ -54,6 +54,15 @@ def test_many_threads_may_ask_at_once(minilm: Embedder) -> None:
     np.testing.assert_allclose(vectors[3], minilm.question(questions[3]), atol=1e-5)
 
 
+def test_the_embedder_leaves_the_number_of_threads_as_it_was(minilm: Embedder) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    minilm.question("disk full")
+    minilm.passages(["disk full"])
+    assert torch.get_num_threads() == before
+
+
 def test_a_folder_without_a_model_is_refused_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "modules.json").write_text("[")
     with pytest.raises(BadInput, match="LORE_MODELS__EMBEDDER"):
