@@ -203,13 +203,16 @@ def _score(turns: Sequence[Turn], at: int, to: int) -> float:
     question, answer = turns[at], turns[to]
     between = turns[at + 1 : to]
     strangers = {t.author for t in between} - {question.author, answer.author}
-    score = 0.5
-    score += 2.0 if question.author in answer.mentions else 0.0
-    score -= 3.0 if answer.mentions and question.author not in answer.mentions else 0.0
+    named = question.author in answer.mentions
+    score = 2.5 if named else 0.5
+    score -= 3.0 if answer.mentions and not named else 0.0
     score += 1.0 if answer.author in question.mentions else 0.0
     score -= 1.5 if question.mentions and answer.author not in question.mentions else 0.0
-    score += 1.0 if to == at + 1 else -0.4 * len(between) - 0.6 * len(strangers)
-    score -= min(2.0, (answer.begins - question.ends) / 300.0)
+    if to == at + 1:
+        score += 1.0
+    elif not named:  # a name reaches over what others say in between
+        score -= 0.4 * len(between) + 0.6 * len(strangers)
+    score -= min(2.0, (answer.begins - question.ends) / (600.0 if named else 300.0))
     score += min(1.5, 0.5 * len(_content(question.text) & _content(answer.text)))
     score -= 2.0 if _asks(answer) else 0.0
     score += _aftermath(turns, at, to)

@@ -63,3 +63,14 @@ def test_what_reads_as_a_question() -> None:
     assert asks("does `a ? b : c` work")
     assert not asks("it works now")
     assert not asks("see `x?`")
+
+
+def test_a_name_reaches_over_what_others_say_in_between() -> None:
+    messages = [
+        said(1, "UA", "do I need `global` if I only read it inside a function?"),
+        said(96, "UB", "anyone up for tacos at 12:30?"),
+        said(190, "UC", "me!"),
+        said(285, "UD", "+1"),
+    ]
+    answer = said(380, "UE", "<@UA> No, reading needs no declaration inside a function.")
+    assert question_for(answer, messages) == messages[0]
