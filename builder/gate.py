@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from lorekeeper.domain import Arm, Evaluation, Outcome, Verdict
 from lorekeeper.settings import Train
 
 RESAMPLES = 10_000
 SEED = 20_240_501  # the same evaluation always gets the same verdict
+FEWEST = 8  # conversations; with fewer, one odd answer turns the verdict
 POWER = 2.8  # 1.96 + 0.84: two-sided 5 %, power 80 %
 
 
@@ -51,14 +53,28 @@ def judge(
         _compare(name, paired(tuned, old, evaluation.conversations), rules) for name, old in rivals
     ]
     findings.append(_forgetting(evaluation, rules))
+    findings += _too_few(evaluation)
     return Verdict(
         outcome=_worst([outcome for outcome, _ in findings]),
         reasons=tuple(reason for _, reason in findings),
     )
 
 
+def _too_few(evaluation: Evaluation) -> list[tuple[Outcome, str]]:
+    found = len(set(evaluation.conversations))
+    if found >= FEWEST:
+        return []
+    told = (
+        f"Only {found} conversations are held out; with fewer than {FEWEST}, nothing is promoted."
+    )
+    return [(Outcome.UNDECIDED, told)]
+
+
 def paired(new: Sequence[float], old: Sequence[float], clusters: Sequence[str]) -> Difference:
-    """Bootstrap the mean difference, resampling whole clusters.
+    """The mean difference: its interval by bootstrap, its p-values by sign flips, both of whole clusters.
+
+    A bootstrap of five questions that all agree would claim certainty; flipping signs cannot claim
+    more than one in two to the fifth.
 
     Raises:
         ValueError: the sequences differ in length, or are empty.
@@ -70,12 +86,13 @@ def paired(new: Sequence[float], old: Sequence[float], clusters: Sequence[str]) 
     for cluster, difference in zip(clusters, differences, strict=True):
         grouped[cluster].append(difference)
     means = sorted(_resampled(list(grouped.values())))
+    flipped = _flipped(list(grouped.values()))
     return Difference(
         mean=_mean(differences),
         low=means[int(0.025 * len(means))],
         high=means[int(0.975 * len(means)) - 1],
-        p_better=_share([m >= 0 for m in means]),
-        p_worse=_share([m <= 0 for m in means]),
+        p_better=_share([m <= _mean(differences) for m in flipped]),
+        p_worse=_share([m >= _mean(differences) for m in flipped]),
         deviation=_deviation(differences),
         questions=len(differences),
     )
@@ -89,6 +106,17 @@ def _resampled(groups: list[list[float]]) -> list[float]:
         drawn = chance.choices(sums, k=len(sums))
         means.append(sum(total for total, _ in drawn) / sum(count for _, count in drawn))
     return means
+
+
+def _flipped(groups: list[list[float]]) -> list[float]:
+    """Mean differences if it were chance which of the two was the new one, cluster by cluster."""
+    sums, count = [sum(group) for group in groups], sum(map(len, groups))
+    if 2 ** len(sums) <= RESAMPLES:
+        signs: Iterable[Sequence[int]] = product((1, -1), repeat=len(sums))
+    else:
+        chance = random.Random(SEED)  # noqa: S311 - statistics, not secrets
+        signs = (chance.choices((1, -1), k=len(sums)) for _ in range(RESAMPLES))
+    return [sum(s * total for s, total in zip(each, sums, strict=True)) / count for each in signs]
 
 
 def _compare(name: str, found: Difference, rules: Train) -> tuple[Outcome, str]:
@@ -132,8 +160,8 @@ def _worst(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _share(flags: Sequence[bool]) -> float:
-    """With one added to both sides: a bootstrap of finite size shows no probability of zero."""
-    return (sum(flags) + 1) / (len(flags) + 1)
+    """At least one in all: a finite number of tries shows no probability of zero."""
+    return max(1, sum(flags)) / len(flags)
 
 
 def _mean(values: Sequence[float]) -> float:
