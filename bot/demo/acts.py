@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.markup import escape
 
+from bot import gateway
 from bot.demo.show import Act, Show
 from bot.demo.stage import Stage, StepFailed
 from bot.playground.forms import interactive
@@ -149,6 +151,9 @@ def ask_all(stage: Stage, act: Act) -> list[Told]:
     """Each showcase question is asked in the channel and answered in its thread."""
     told = []
     questions = stage.script.questions
+    act.update(0, len(questions), "the engine and the index come up")
+    now = time.time()
+    stage.until("index that holds what was approved", lambda: _is_fresh(stage, now), seconds=600)
     for number, question in enumerate(questions, 1):
         act.update(number - 1, len(questions), shorten(question, 60))
         told.append(ask(stage, question))
@@ -165,7 +170,8 @@ def ask(stage: Stage, question: str) -> Told:
     reply = member.wait_for_answer(asked, ANSWER)
     if reply.streaming != "completed":
         raise StepFailed(
-            f"The answer to {question!r} was not streamed.", fix="The bot's log says why."
+            f"The answer to {question!r} was not streamed: {reply.said}",
+            fix="The bot's log says why.",
         )
     return Told(question=Seen(asked.channel, asked.raw | {"text": question}), reply=reply)
 
@@ -326,6 +332,12 @@ def _redactions(stage: Stage) -> list[str]:
     with reading(stage.database) as db:
         found = pairs.in_state(db, PairState.CANDIDATE)
     return sorted({kind for pair in found for kind in pair.redactions})
+
+
+def _is_fresh(stage: Stage, since: float) -> bool | None:
+    """Whether the gateway answers, with an index that knows everything up to `since`."""
+    told = gateway.health(stage.settings.serving)
+    return True if told is not None and told["index"]["looked_at"] >= since else None
 
 
 def _show_progress(act: Act, run: Run) -> None:

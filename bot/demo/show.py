@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+QUIET = 5.0  # seconds between two lines about one act, where there is no terminal
+
 
 class Show:
     """One line for each act, with a spinner while it plays and its time when it is done."""
@@ -70,6 +72,7 @@ class Act:
         self._seconds = 0.0
         self._lines: list[str] = []
         self._printed = ""
+        self._told = 0.0
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("[bold]{task.description}"),
@@ -83,8 +86,10 @@ class Act:
     def update(self, done: float, total: float | None, note: str = "") -> None:
         """How far it is; where there is no terminal, a changed note is a line."""
         self._progress.update(self._task, completed=done, total=total, note=note)
-        if note and note != self._printed and not self._console.is_terminal:
-            self._printed = note
+        if self._console.is_terminal or not note or note == self._printed:
+            return
+        if time.monotonic() - self._told >= QUIET:
+            self._told, self._printed = time.monotonic(), note
             self._console.print(f"      {note}")
 
     def say(self, line: str) -> None:
