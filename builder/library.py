@@ -12,8 +12,8 @@ from builder.dataset import Row
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Settings
-from lorekeeper.store import indexes, reading
-from retrieval import embed, index, sources
+from lorekeeper.store import reading
+from retrieval import embed, index, refresh, sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,9 +56,8 @@ def open_library(
     artifacts = ArtifactStore(settings.store.data)
     embedder = embed.load(settings.models.embedder, settings.store.data)
     with reading(engine) as db:
-        current = indexes.current(db)
         wanted = list(sources.collect(db, settings, embedder))
-    previous = index.open_index(artifacts.open(current.folder), embedder) if current else None
+    previous = refresh.last(engine, embedder, artifacts)
     return Library(
         index=index.build(wanted, embedder, artifacts, previous),
         embedder=embedder,
