@@ -21,7 +21,7 @@ TURNS = 12  # turns after a question that may answer it
 SURE = 0.8  # confidence from which a found pair is worth a person's look
 
 _ASKS = re.compile(
-    r"\?(?:\s|$|[)\"'`*_])|^\W*(?:how|what|why|when|where|which|who|is there|are there|does|do|can|could|"
+    r"\?(?:\s|$|[?!)\"'`*_])|\b[A-Z]\w*(?:Error|Exception|Warning)\b|^\W*(?:how|what|why|when|where|which|who|is there|are there|does|do|can|could|"
     r"should|would|has anyone|have you|any(?:one|body)|i(?:'m| am) (?:trying|wondering|looking|getting|stuck))\b",
     re.IGNORECASE,
 )

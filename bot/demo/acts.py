@@ -15,11 +15,12 @@ from bot.playground.forms import interactive
 from bot.playground.member import Member, Seen
 from lorekeeper.domain import Adapter, Arm, Outcome, PairState, Run, RunState
 from lorekeeper.domain import Stage as RunStage
-from lorekeeper.store import adapters, deployments, messages, pairs, reading, runs
+from lorekeeper.store import adapters, deployments, events, messages, pairs, reading, runs
 from lorekeeper.text import shorten
 
 TRAINING = 1800.0  # seconds that a run may take on a slow machine
 ANSWER = 120.0  # seconds that one answer may take
+ENOUGH = 0.8  # share of the reactions that must become candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,25 +101,27 @@ def capture(stage: Stage, act: Act) -> None:
         member = stage.member(reaction.user)
         member.react(Seen(reaction.channel, {"ts": reaction.ts}), emoji)
 
-    def stored() -> int | None:
-        with reading(stage.database) as db:
-            count = pairs.counts(db)[PairState.CANDIDATE]
-        act.update(count, len(wanted), f"{count} candidates")
-        return count if count == len(wanted) else None
+    told = {
+        event["event_id"]
+        for event in stage.playground.workspace.events
+        if event["event"]["type"] == "reaction_added"
+    }
 
-    stage.until(f"candidate for each of {len(wanted)} reactions", stored, seconds=300)
-    last = wanted[-1]
-    note = stage.until(
-        "note about what was saved",
-        lambda: next(
-            (
-                message
-                for message in stage.member(last.user).sees(last.channel)
-                if message.is_ephemeral and button(message, "Undo") is not None
-            ),
-            None,
-        ),
-    )
+    def answered() -> int | None:
+        with reading(stage.database) as db:
+            done, stored = events.worked_on(db, told), pairs.counts(db)[PairState.CANDIDATE]
+        act.update(done, len(told), f"{stored} candidates")
+        return stored if done == len(told) else None
+
+    stored = stage.until(f"answer to each of {len(wanted)} reactions", answered, seconds=300)
+    if stored < ENOUGH * len(wanted):
+        raise StepFailed(
+            f"Only {stored} of {len(wanted)} reactions became candidates.",
+            fix="The bot's log says why.",
+        )
+    missed = len(wanted) - stored
+    act.say(f"{stored} candidates" + (f"; {missed} need their question written" if missed else ""))
+    note = stage.until("note about what was saved", lambda: _a_note(stage))
     act.say(f"Only the reactor sees: [italic]{escape(shorten(note.said, 110))}[/italic]")
     redacted = _redactions(stage)
     if redacted:
@@ -323,9 +326,21 @@ def only_input(view: dict[str, object]) -> str:
     return next(str(element["action_id"]) for _, element in interactive(blocks))
 
 
+def _a_note(stage: Stage) -> Seen | None:
+    """What one of those who reacted was told, for their eyes only."""
+    for reaction in stage.script.reactions:
+        for message in stage.member(reaction.user).sees(reaction.channel):
+            if message.is_ephemeral and button(message, "Undo") is not None:
+                return message
+    return None
+
+
 def _cards(stage: Stage) -> list[Seen] | None:
+    """The cards that can be decided, when there is one for each candidate."""
+    with reading(stage.database) as db:
+        candidates = pairs.counts(db)[PairState.CANDIDATE]
     seen = [m for m in stage.reviewer.sees(stage.review_channel) if button(m, "Approve")]
-    return seen if len(seen) >= len(stage.script.reactions) else None
+    return seen if len(seen) >= candidates else None
 
 
 def _redactions(stage: Stage) -> list[str]:

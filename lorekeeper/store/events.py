@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,13 @@ def forget_old(db: Connection, older_than: float = KEPT) -> None:
     """Drop finished events that Slack cannot send again any more."""
     finished = events.c.state.in_(("done", "failed"))
     db.execute(delete(events).where(finished, events.c.received_at < time.time() - older_than))
+
+
+def worked_on(db: Connection, ids: Collection[str]) -> int:
+    """How many of these events were received and worked on, whatever came of it."""
+    over = events.c.state.in_(["done", "failed"])
+    found = select(func.count()).where(events.c.id.in_(ids), over)
+    return db.scalar(found) or 0
 
 
 def unfinished(db: Connection) -> int:
