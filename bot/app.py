@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -117,7 +118,8 @@ def connected(app: App, desk: Desk) -> Iterator[None]:
     try:
         yield
     finally:
-        handler.client.close()
+        # slack_sdk's threads notice within three seconds; what they still store, the next start does.
+        threading.Thread(target=handler.client.close, name="slack-closing", daemon=True).start()
 
 
 def _answer(desk: Desk, body: Json) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ from lorekeeper.text import slack_to_markdown
 
 TURNS = 8  # earlier messages of the thread that the model is shown
 TURN_CHARACTERS = 1500
+
+PLACE_GONE = {"thread_not_found", "channel_not_found", "not_in_channel", "is_archived"}
+"""The question, or the bot's seat, was taken away while it was answered: nobody is left to tell."""
 
 STATUS = {
     "searching": "is searching what was said…",
@@ -77,6 +81,9 @@ def answer(desk: Desk, question: Question) -> None:
         except LorekeeperError as error:
             if not asked.stopped:
                 _say_why_not(question, writing, error)
+        except SlackApiError as error:
+            if error.response["error"] not in PLACE_GONE:
+                raise
         finally:
             _status(desk, question, "")
 
@@ -229,16 +236,15 @@ def _write(
 ) -> Answer | None:
     """Stream one answer; None when it was interrupted."""
     made: Answer | None = None
-    pieces = gateway.ask(desk.settings.serving, asking)
-    for piece in pieces:
-        if asked.interrupted:
-            pieces.close()
-            return None
-        if piece.status and not piece.text:
-            _status(desk, question, piece.status)
-        if piece.text:
-            writing.write(piece.text)
-        made = piece.answer or made
+    with closing(gateway.ask(desk.settings.serving, asking)) as pieces:
+        for piece in pieces:
+            if asked.interrupted:
+                return None
+            if piece.status and not piece.text:
+                _status(desk, question, piece.status)
+            if piece.text:
+                writing.write(piece.text)
+            made = piece.answer or made
     if made is None:
         raise LorekeeperError("The answer broke off.", fix="Try again.")
     return None if asked.interrupted else made

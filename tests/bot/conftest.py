@@ -140,4 +140,3 @@ def team(
 ) -> Iterator[Team]:
     with running(config, engine) as desk:
         yield Team(slack=slack, desk=desk, gateway=gateway, engine=engine)
-        slack.sockets.close()  # else the bot's client waits three seconds for one more message

@@ -124,7 +124,12 @@ def test_a_deleted_question_stops_its_answer(team):
     assert writing.wait(10)
     ada.delete(question)
     help_id = team.slack.workspace.channel("help").id
-    team.until(lambda: team.desk.asking.about(help_id, question.ts).withdrawn, "its withdrawal")
+
+    def withdrawn():
+        asked = team.desk.asking.about(help_id, question.ts)
+        return asked is None or asked.withdrawn
+
+    team.until(withdrawn, "its withdrawal")
     go_on.set()
     assert team.gateway.gave_up.wait(10)
 

@@ -48,6 +48,11 @@ def _card(team, subject):
         return cards.get(db, subject)
 
 
+def recorded(team):
+    with reading(team.engine) as db:
+        return runs.get(db, 1)
+
+
 def trained(team, run):
     with team.engine.begin() as db:
         runs.claim(db, WORKER)
@@ -136,6 +141,7 @@ def test_that_the_engine_serves_it_is_said_once(team, run):
 
 def test_another_bot_finds_the_message_and_posts_no_second_one(team, run):
     first = message(team, "waits for a worker")
+    team.until(lambda: recorded(team).message_ts, "where the message is")
     again = bot_runs.Watcher(team.desk)
     with team.engine.begin() as db:
         runs.request_cancel(db, run.id, "U1")
