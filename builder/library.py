@@ -32,12 +32,12 @@ class Library:
     heldout: frozenset[str]
 
     def passages(self, question: str, *, conversation: str) -> list[Passage]:
-        """What the assistant would be given for the question, if nobody had answered it yet."""
+        """What the assistant would be given for the question, without this conversation and the held-out ones."""
         hits = self.index.search(
             question,
             scopes=frozenset({PUBLIC}),
             k=self.settings.retrieval.passages,
-            exclude=self.heldout | {conversation},
+            exclude=self.heldout | ({conversation} if conversation else set()),
         )
         least = self.settings.retrieval.min_similarity
         return [hit.passage for hit in hits if hit.similarity >= least]

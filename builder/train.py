@@ -219,13 +219,19 @@ def collate(rows: Sequence[dict[str, Sequence[int]]]) -> dict[str, Any]:
 def _examples(
     rows: Sequence[dataset.Row], recipe: Recipe, library: Library, tokenizer: Any
 ) -> list[encode.Example]:
-    """Every row, a share of them with what retrieval would have brought for their question."""
+    """Every row, a share of them with what retrieval brings, most of those with the right passage.
+
+    Rows without it teach the model not to trust a passage blindly (RAFT, Zhang et al. 2024).
+    """
     chance = random.Random(recipe.seed)  # noqa: S311 - which rows get passages is no secret
     made = []
     for row in rows:
         with_passages = chance.random() < recipe.with_passages
+        with_own = chance.random() < recipe.with_own_passage
         found = (
-            library.passages(row.question, conversation=row.conversation) if with_passages else []
+            library.passages(row.question, conversation="" if with_own else row.conversation)
+            if with_passages
+            else []
         )
         messages = prompt.messages(row.question, passages=found)
         made.append(encode.example(row.pair_id, messages, row.answer, tokenizer))

@@ -19,12 +19,12 @@ from lorekeeper.prompt import Turn
 from lorekeeper.settings import BASE_NAME, Retrieval, Serving
 from lorekeeper.text import shorten
 from serving import chat
-from serving.citations import QUOTE, Citer
+from serving.citations import QUOTE, Citer, citation
 
 NOTHING_ASKED = (
     "That was no question. Ask me something, and I will look for what the team has said about it."
 )
-UNSUPPORTED = "No source that I may show here supports this answer. Check it before you rely on it."
+UNSUPPORTED = "No source backs a sentence of this answer, so none has a number. The sources below come nearest: check them."
 SHORTENED = "The question was too long and was cut."
 NOT_LOADED = "{} is not loaded right now; the base model answered."
 NOTHING_SAID = "The model had nothing to say."
@@ -219,7 +219,7 @@ def _answered(
         text,
         level=Level.BASE if called == BASE_NAME else Level.TUNED,
         model=called,
-        citations=citations,
+        citations=citations or _listed(drawn.passages),
         note=_joined(note, "" if citations else UNSUPPORTED),
         people=() if citations else _people(drawn.asked, drawn.passages),
     )
@@ -235,27 +235,22 @@ def _without_engine(drawn: Drawn, said: str, why: str) -> Generator[Step, None, 
     yield Step(answer=replace(fallback, text=said + added))
 
 
+def _listed(passages: Sequence[Passage]) -> tuple[Citation, ...]:
+    """Every passage under its number."""
+    return tuple(citation(number, passages) for number in range(1, len(passages) + 1))
+
+
 def _passages_only(asked: Asked, passages: Sequence[Passage], why: str) -> Answer:
     """What was found, quoted, with numbers that open the sources."""
     quotes = [
         f"> {shorten(passage.text, 2 * QUOTE)} [{number}]"
         for number, passage in enumerate(passages, 1)
     ]
-    citations = tuple(
-        Citation(
-            number=number,
-            passage_id=passage.id,
-            title=passage.title,
-            url=passage.url,
-            quote=shorten(passage.text, QUOTE),
-        )
-        for number, passage in enumerate(passages, 1)
-    )
     return _made(
         asked,
         "This is what I found:\n\n" + "\n\n".join(quotes),
         level=Level.PASSAGES,
-        citations=citations,
+        citations=_listed(passages),
         note=f"{why} So these are the sources alone, without an answer made from them.",
     )
 

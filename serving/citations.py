@@ -48,16 +48,7 @@ class Citer:
 
     def citations(self) -> tuple[Citation, ...]:
         """What the numbers open, in their order."""
-        return tuple(
-            Citation(
-                number=number,
-                passage_id=self.passages[number - 1].id,
-                title=self.passages[number - 1].title,
-                url=self.passages[number - 1].url,
-                quote=shorten(self.passages[number - 1].text, QUOTE),
-            )
-            for number in sorted(self.used)
-        )
+        return tuple(citation(number, self.passages) for number in sorted(self.used))
 
     def _finished(self, *, last: bool) -> Iterator[str]:
         """Everything but the last sentence, which may go on; an open code block goes on for certain."""
@@ -77,6 +68,18 @@ class Citer:
         self.used.setdefault(number, plain)
         body = plain.rstrip()
         return f"{body} [{number}]{plain[len(body) :]}"
+
+
+def citation(number: int, passages: Sequence[Passage]) -> Citation:
+    """What a number opens: the passage at that place, counted from 1."""
+    passage = passages[number - 1]
+    return Citation(
+        number=number,
+        passage_id=passage.id,
+        title=passage.title,
+        url=passage.url,
+        quote=shorten(passage.text, QUOTE),
+    )
 
 
 def supporting(sentence: str, passages: Sequence[Passage]) -> int | None:

@@ -50,8 +50,10 @@ class Recipe(BaseModel):
     """Longest row, prompt and answer together. Longer rows are reported and left out, never cut."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the steps in which the learning rate rises."""
-    with_passages: Annotated[float, Field(ge=0, le=1)] = 0.25
+    with_passages: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of rows whose prompt holds what retrieval would bring, so that the model works with sources."""
+    with_own_passage: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Share of those in which the right passage is among them; the others hold only distractors (RAFT)."""
     seed: int = 7
     """Seed of everything random; the same seed gives the same adapter on the same device."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5
