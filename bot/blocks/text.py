@@ -50,12 +50,20 @@ def escaped(text: str, limit: int) -> str:
 
 
 def quoted(text: str, limit: int) -> str:
-    """As a mrkdwn quotation."""
+    """As a mrkdwn quotation, with code blocks as they are: Slack shows no quotation mark beside code."""
     lines = text.strip().splitlines() or [""]
-    room = limit - 5 * len(lines)
+    room = limit - 5 * (len(lines) + 1)
     if room < 1:
-        lines, room = [" ".join(lines)], limit - 5
-    return "\n".join(f">{line}" for line in escaped("\n".join(lines), room).splitlines())
+        lines, room = [" ".join(lines)], limit - 10
+    told: list[str] = []
+    in_code = False
+    for line in escaped("\n".join(lines), room).splitlines():
+        if line.startswith("```"):
+            in_code = not in_code
+            told.append("```")  # mrkdwn knows no languages and would show the word
+        else:
+            told.append(line if in_code else f">{line}")
+    return "\n".join([*told, "```"] if in_code else told)
 
 
 def link(url: str, label: str, *, limit: int = 200) -> str:

@@ -29,7 +29,7 @@ function token(inner) {
   }
   if (/^!date\^/.test(target)) {
     const [, seconds] = target.split("^");
-    return h("time", {}, label || new Date(seconds * 1000).toLocaleString());
+    return h("time", {}, new Date(seconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) || label);
   }
   if (/^!subteam/.test(target)) return h("span", { class: "mention" }, label || "@group");
   if (/^!/.test(target)) return h("span", { class: "mention mine" }, "@" + target.slice(1));
