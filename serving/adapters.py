@@ -44,6 +44,7 @@ class Keeper:
         self._base_model = base_model
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._refused: set[int] = set()  # deployments; the next process tries them again
         self.served = Served()
 
     def current(self) -> tuple[str, str]:
@@ -52,29 +53,43 @@ class Keeper:
 
     def look(self) -> None:
         """Bring the engine in step with the newest deployment, once."""
-        with reading(self._database) as db:
-            wanted = deployments.current(db)
-            adapter = adapters.get(db, wanted.adapter_id) if wanted and wanted.adapter_id else None
-        if wanted is None or (wanted.error and wanted.id != self.served.deployment_id):
+        if not self._is_loaded(BASE_NAME):
+            return  # it does not answer; what is deployed is loaded when it does
+        wanted, adapter = self._wanted()
+        if wanted is None:
+            self.served = Served()
             return
         name = engine_name(adapter) if adapter else BASE_NAME
-        if wanted.id == self.served.deployment_id and self._is_loaded(name):
-            return
-        self._change(wanted, adapter, name)
+        if wanted.id != self.served.deployment_id or not self._is_loaded(name):
+            self._change(wanted, adapter, name)
+
+    def _wanted(self) -> tuple[Deployment | None, Adapter | None]:
+        """The newest deployment that this process has not seen refused."""
+        with reading(self._database) as db:
+            newest = deployments.history(db, limit=None)
+            wanted = next((each for each in newest if each.id not in self._refused), None)
+            if wanted is None or wanted.adapter_id is None:
+                return wanted, None
+            return wanted, adapters.get(db, wanted.adapter_id)
 
     def _change(self, wanted: Deployment, adapter: Adapter | None, name: str) -> None:
         before = self.served
         try:
             if adapter is not None and not self._is_loaded(name):
                 self._load(adapter, name)
+        except NotReachable as error:
+            log.warning("adapter not loaded yet", adapter=wanted.adapter, what=error.what)
+            return
         except LorekeeperError as error:
+            self._refused.add(wanted.id)
             log.error("adapter not loaded", adapter=wanted.adapter, what=error.what)
             with self._database.begin() as db:
                 deployments.failed(db, wanted.id, error.what)
             return
         self.served = Served(name=name, called=wanted.adapter, deployment_id=wanted.id)
-        with self._database.begin() as db:
-            deployments.loaded(db, wanted.id)
+        if wanted.loaded_at is None or wanted.error is not None:
+            with self._database.begin() as db:
+                deployments.loaded(db, wanted.id)
         log.info("serving", adapter=wanted.adapter)
         if before.name not in {BASE_NAME, name}:
             self._unload(before.name)
@@ -96,7 +111,10 @@ class Keeper:
 
     def _unload(self, name: str) -> None:
         """An answer that is being written with it ends first: both engines see to that."""
-        self._post("/v1/unload_lora_adapter", {"lora_name": name})
+        try:
+            self._post("/v1/unload_lora_adapter", {"lora_name": name})
+        except NotReachable as error:
+            log.warning("adapter not unloaded", adapter=name, what=error.what)
 
     def _is_loaded(self, name: str) -> bool:
         try:

