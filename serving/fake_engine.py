@@ -83,7 +83,7 @@ class FakeEngine:
 
     def _app(self) -> FastAPI:
         api = FastAPI()
-        api.add_api_route("/health", Response)
+        api.add_api_route("/health", self._health, response_model=None)
         api.add_api_route("/v1/models", self._models)
         api.add_api_route(
             "/v1/chat/completions", self._complete, methods=["POST"], response_model=None
@@ -95,6 +95,9 @@ class FakeEngine:
             "/v1/unload_lora_adapter", self._unload, methods=["POST"], response_model=None
         )
         return api
+
+    async def _health(self) -> Response:
+        return Response()
 
     async def _models(self) -> dict[str, Any]:
         return {"object": "list", "data": [{"id": name} for name in (BASE, *self.adapters)]}

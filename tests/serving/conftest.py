@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Passage, PassageKind
+from lorekeeper.domain import PUBLIC, Evaluation, Outcome, Passage, PassageKind, Verdict
 from lorekeeper.settings import Retrieval, Serving
+from lorekeeper.store.rows import plain
 from retrieval.embed import HashingEmbedder
 from retrieval.index import Index, build
 from retrieval.sources import passage
@@ -102,6 +103,15 @@ def speak() -> Iterator[Callable[[Script], FakeEngine]]:
     yield start
     for each in running:
         each.__exit__(None, None, None)
+
+
+def unscored() -> dict[str, object]:
+    """The columns of an adapter that was never judged."""
+    scores = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
+    return {
+        "evaluation": plain(scores),
+        "verdict": plain(Verdict(outcome=Outcome.KEEP, reasons=())),
+    }
 
 
 def said(

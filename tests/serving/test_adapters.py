@@ -16,6 +16,7 @@ from lorekeeper.tables import adapters
 from serving.adapters import Keeper, promote, rollback
 from serving.fake_engine import FakeEngine, Script
 from tests.lorekeeper.store.test_deployments import add_adapters
+from tests.serving.conftest import unscored
 
 Speak = Callable[[Script], FakeEngine]
 
@@ -28,7 +29,7 @@ def artifacts(engine: Engine, tmp_path: Path) -> ArtifactStore:
         for number in add_adapters(db, "v1", "v2"):
             with store.write("adapters") as draft:
                 (draft.path / "weights").write_text(str(number))
-            row = {"folder": draft.folder, "hash": draft.hash}
+            row = {"folder": draft.folder, "hash": draft.hash, **unscored()}
             db.execute(update(adapters).where(adapters.c.id == number).values(row))
     return store
 

@@ -22,7 +22,7 @@ from serving import engine as engines
 from serving import gateway
 from serving.adapters import Keeper, promote, rollback
 from tests.lorekeeper.store.test_deployments import add_adapters
-from tests.serving.conftest import assistant, index_of, said
+from tests.serving.conftest import assistant, index_of, said, unscored
 from tests.serving.test_gateway import streamed
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
     folder, digest = adapter(vllm.model, artifacts)
     with engine.begin() as db:
         (v1,) = add_adapters(db, "v1")
-        row = {"folder": folder, "hash": digest, "base_model": BASE}
+        row = {"folder": folder, "hash": digest, "base_model": BASE, **unscored()}
         db.execute(update(adapters).where(adapters.c.id == v1).values(row))
     keeper = Keeper(engine, artifacts, engine_url=vllm.url, base_model=BASE)
     index = index_of([said("To deploy the billing service, run make ship from main.")], tmp_path)
