@@ -32,7 +32,9 @@ def script(export: Export, *, most: int) -> Script:
             f"#{channel.name} holds {len(found)} questions with clear answers; the demo needs {FEWEST}.",
             fix="Export a longer time, or a channel where people ask more.",
         )
-    surest = sorted(found, key=lambda pair: (-pair.confidence, pair.question.ts))
+    surest = _one_for_each_answer(
+        sorted(found, key=lambda pair: (-pair.confidence, pair.question.ts))
+    )
     shown = [pair for pair in surest if _stands_alone(pair)][: SHOWN + 1]
     kept = [pair for pair in surest if pair not in shown][:most]
     asker = shown[0].question.author
@@ -74,6 +76,14 @@ def _messages(export: Export, channel: ExportChannel) -> Iterable[Message]:
 def _teaches(pair: Found) -> bool:
     sizes = (len(words(pair.question.text)), len(words(pair.answer.text)))
     return all(SHORTEST <= size <= LONGEST for size in sizes)
+
+
+def _one_for_each_answer(found: Iterable[Found]) -> list[Found]:
+    """One message may seem to answer two questions; the surer one keeps it."""
+    kept: dict[str, Found] = {}
+    for pair in found:
+        kept.setdefault(pair.answer.ts, pair)
+    return list(kept.values())
 
 
 def _stands_alone(pair: Found) -> bool:
