@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine
 
 from lorekeeper.store import connect
 from lorekeeper.tables import metadata
+
+
+# No test asserts a time: a loaded machine is no defect.
+hypothesis_settings.register_profile("lorekeeper", deadline=None, max_examples=50)
+hypothesis_settings.load_profile("lorekeeper")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,102 @@
+"""Freezing and asking for a run: what is taken, what is left out, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+from sqlalchemy import Engine
+
+from builder import dataset
+from builder.freeze import freeze
+from builder.retrain import request
+from lorekeeper import settings as config
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.domain import RunState
+from lorekeeper.errors import AlreadyRunning, BadInput, NotFound
+from lorekeeper.store import datasets, reading, runs
+
+
+@pytest.fixture
+def rules(data: Path, base: Path) -> config.Settings:
+    return tiny.settings(data, base)
+
+
+def test_the_same_pairs_are_the_same_version(engine: Engine, rules: config.Settings) -> None:
+    tiny.approve(engine, 20)
+    once, twice = freeze(engine, rules, by="me"), freeze(engine, rules, by="you")
+    assert once == twice
+    with reading(engine) as db:
+        assert len(datasets.all(db)) == 1
+
+
+def test_conversations_never_part_and_stay_where_they_were(
+    engine: Engine, rules: config.Settings
+) -> None:
+    tiny.approve(engine, 20)
+    first = freeze(engine, rules, by="me")
+    tiny.approve(engine, 20, start=20)
+    second = freeze(engine, rules, by="me")
+    store = ArtifactStore(rules.store.data)
+    sides = [
+        {
+            side: {row.conversation for row in dataset.read(store.open(made.folder), side)}
+            for side in (datasets.TRAIN, datasets.HELDOUT)
+        }
+        for made in (first, second)
+    ]
+    assert not sides[1][datasets.TRAIN] & sides[1][datasets.HELDOUT]
+    assert sides[0][datasets.HELDOUT] <= sides[1][datasets.HELDOUT]
+    assert len(sides[1][datasets.HELDOUT]) >= 5
+
+
+def test_private_channels_are_left_out_unless_their_curator_says_so(
+    engine: Engine, rules: config.Settings
+) -> None:
+    tiny.approve(engine, 10)
+    tiny.approve(engine, 10, scope="C9", start=10)
+    public = freeze(engine, rules, by="me")
+    allowed = rules.model_copy(update={"bot": config.Bot(train_on=("C9",))})
+    both = freeze(engine, allowed, by="me")
+    assert public.train + public.heldout == 10
+    assert both.train + both.heldout == 20
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_too_few_pairs_are_refused_with_their_number(
+    engine: Engine, rules: config.Settings, count: int
+) -> None:
+    tiny.approve(engine, count)
+    with pytest.raises(BadInput, match="needs at least 8"):
+        request(engine, rules, by="me")
+
+
+def test_two_at_once_and_nothing_new_are_refused(engine: Engine, rules: config.Settings) -> None:
+    tiny.approve(engine, 20)
+    run = request(engine, rules, by="me")
+    with pytest.raises(AlreadyRunning, match=f"Run {run.id}"):
+        request(engine, rules, by="you")
+    with engine.begin() as db:
+        runs.claim(db, "w")
+        runs.finish(db, run.id, "w", RunState.DONE)
+    with pytest.raises(BadInput, match="Nothing is new"):
+        request(engine, rules, by="you")
+
+
+def test_recipes_that_cannot_be_used_are_refused_before_anything_is_frozen(
+    engine: Engine, rules: config.Settings
+) -> None:
+    tiny.approve(engine, 20)
+    with pytest.raises(NotFound, match="no recipe 'full'"):
+        request(engine, rules, by="me", recipe="full")
+    for options, said in (
+        ({"rank": 512}, "Rank 512"),
+        ({"dora": True}, "DoRA"),
+        ({"target_modules": ["lm_head"]}, "output layer"),
+        ({"epoch": 2}, "epoch"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            request(engine, rules, by="me", options=options)
+    with reading(engine) as db:
+        assert not datasets.all(db)
