@@ -53,12 +53,14 @@ def test_an_adapter_that_is_not_loaded_gives_way_to_the_base(speak: Speak, tmp_p
     assert "v3 is not loaded" in answer.note
 
 
-def test_an_unsupported_answer_says_so(speak: Speak, tmp_path: Path) -> None:
+def test_an_unsupported_answer_has_no_number_and_lists_the_nearest_sources(
+    speak: Speak, tmp_path: Path
+) -> None:
     fake = speak(Script(tokens=["The moon is made of green cheese [1]."]))
     text, answer = told(assistant(index_of([said(DEPLOY)], tmp_path), fake.url))
     assert text == "The moon is made of green cheese."
-    assert answer.citations == ()
-    assert "No source" in answer.note
+    assert [citation.quote for citation in answer.citations] == [DEPLOY]
+    assert "No source backs" in answer.note
 
 
 def test_without_an_engine_the_passages_are_quoted(tmp_path: Path) -> None:
