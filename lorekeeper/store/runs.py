@@ -236,7 +236,7 @@ def _take_back(db: Connection, run: Run) -> Run | None:
     return _one(db, as_seen.values(values))
 
 
-def _mine(db: Connection, run_id: int, worker: str, **values: Any) -> Run:
+def _mine(db: Connection, run_id: int, worker: str, /, **values: Any) -> Run:
     held = update(runs).where(
         runs.c.id == run_id, runs.c.state == RunState.RUNNING, runs.c.worker == worker
     )

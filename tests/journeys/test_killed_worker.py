@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from builder.retrain import request
 from lorekeeper import settings as config
 from lorekeeper.domain import Run, RunState, Stage
-from lorekeeper.store import reading, runs
+from lorekeeper.store import open_database, reading, runs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "builder"))
 import tiny
@@ -27,7 +27,7 @@ import tiny
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SLOW = {"epochs": 12, "rank": 4, "checkpoint_steps": 3, "batch_size": 1, "accumulation": 2}
-PATIENCE = 240.0
+PATIENCE = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,20 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save_model(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture
+def engine(data: Path) -> Iterator[Engine]:
+    """A migrated database: the worker opens it as the product does."""
+    made = open_database(f"sqlite:///{data / 'lorekeeper.sqlite'}")
+    yield made
+    made.dispose()
+
+
 @contextmanager
 def worker(rules: config.Settings) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "lorekeeper.cli", "worker"],
         env=os.environ | config.environment(rules),
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         yield process
@@ -117,7 +125,8 @@ def test_a_cancelled_run_ends_soon_and_a_stopped_worker_gives_its_run_back(
     with worker(rules) as first:
         wait(engine, run, is_training)
         first.send_signal(signal.SIGTERM)
-        assert first.wait(timeout=60) == 0
+        _, told = first.communicate(timeout=60)
+        assert first.returncode == 0, told.decode()
     with reading(engine) as db:
         assert runs.get(db, run.id).state is RunState.QUEUED
     with worker(rules):
