@@ -48,7 +48,7 @@ vllm: $(VENV)/installed ## set up .venv-vllm: vLLM in an environment of its own
 journey-vllm: $(VENV)/installed vllm ## the tests against a real vLLM server
 	$(BIN)/pytest -m vllm $(ARGS)
 
-bench: $(VENV)/installed ## the quick form of every benchmark that brings its own data
+bench: $(VENV)/installed ## list the measurements and how each is called
 	$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/installed ## generate the reference and .env.example

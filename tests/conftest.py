@@ -13,7 +13,6 @@ from sqlalchemy import Engine
 from lorekeeper.store import connect
 from lorekeeper.tables import metadata
 
-
 # No test asserts a time: a loaded machine is no defect.
 hypothesis_settings.register_profile("lorekeeper", deadline=None, max_examples=50)
 hypothesis_settings.load_profile("lorekeeper")

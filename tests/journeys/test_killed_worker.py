@@ -54,7 +54,7 @@ def worker(rules: config.Settings) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def wait(engine: Engine, run: Run, is_so: Callable[[Run], bool]) -> Run:
@@ -99,7 +99,6 @@ def test_a_killed_run_ends_as_it_would_have(engine: Engine, data: Path, base: Pa
         children = psutil.Process(first.pid).children(recursive=True)
         assert children, "the run has a process of its own"
         os.kill(first.pid, signal.SIGKILL)
-        first.wait()
         _, alive = psutil.wait_procs(children, timeout=20)
         assert not alive, "it dies with its worker"
 
