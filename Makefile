@@ -45,8 +45,8 @@ check: $(VENV)/installed ## format, lint, types, import rules
 vllm: $(VENV)/installed ## set up .venv-vllm: vLLM in an environment of its own
 	PYTHON=$(PYTHON) bash deploy/vllm.sh .venv-vllm
 
-journey-vllm: $(VENV)/installed vllm ## the tests against a real vLLM server
-	$(BIN)/pytest -m vllm $(ARGS)
+journey-vllm: $(VENV)/installed vllm ## a journey against a real vLLM server; pytest -m 'vllm and slow' plays the whole loop on it
+	$(BIN)/pytest -m 'vllm and not slow' $(ARGS)
 
 bench: $(VENV)/installed ## list the measurements and how each is called
 	$(BIN)/python -m bench $(ARGS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from sqlalchemy import Engine
 
@@ -44,12 +42,11 @@ def test_the_verdict_is_what_was_done(embedded: tuple[Stage, str]) -> None:
     assert first.loaded_at is not None
 
 
-def test_every_number_opens_something(embedded: tuple[Stage, str]) -> None:
+def test_every_source_opens_something(embedded: tuple[Stage, str]) -> None:
     stage, _ = embedded
     told = acts.ask(stage, stage.script.questions[0])
-    numbers = {int(number) for number in re.findall(r"\[(\d+)\]", told.reply.said)}
     links = acts.links(told.reply)
-    assert len(links) >= len(numbers)
+    assert links
     for link in links:
         assert link.startswith(("https://docs.python.org/", stage.playground.page_url))
 
