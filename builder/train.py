@@ -6,12 +6,15 @@ started again: what was finished is not done twice, and training goes on from it
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import random
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +27,7 @@ from builder import cards, dataset, encode, evaluate, gate, recipes
 from builder.library import Library, open_library
 from builder.recipes import Recipe
 from lorekeeper import hardware, models, prompt
-from lorekeeper.artifacts import ArtifactStore, write_whole
+from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
 from lorekeeper.domain import Adapter, Arm, DatasetVersion, Outcome, Progress, Run, Stage
 from lorekeeper.errors import BadInput, LorekeeperError
 from lorekeeper.settings import Settings
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# Bytes. torch names no reason when a write fails; a disk with less than this left is one.
+FULL = 64 * 1024
 ADAPTER = "adapter"  # the folder in the run's work folder that training ends with
 
 
@@ -51,9 +56,13 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         with engine.begin() as db:
             return runs.report(db, run_id, worker, progress)
 
-    # What to do, and with what.
+    # What to do, and with what; an attempt may have died with everything done but the last word.
     with reading(engine) as db:
         job = runs.get(db, run_id)
+        recorded = adapters.of_run(db, run_id)
+    if recorded is not None:
+        return recorded
+    with reading(engine) as db:
         frozen = datasets.get(db, job.dataset_id)
     recipe = recipes.load(job.recipe, job.options, data=settings.store.data)
     recipes.refuse_unservable(recipe, settings.serving)
@@ -70,7 +79,8 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     # Train, unless an earlier attempt did.
     if not (work / ADAPTER / "done").is_file():
         report(Progress(stage=Stage.PREPARING, note="loading the base model"))
-        _train(base, recipe, train, library, work, report)
+        with _full_disk_is_said(work):
+            _train(base, recipe, train, library, work, report)
 
     # Compare all arms at the precision that is served, and judge.
     judged = _load_judged(base, work / ADAPTER, settings)
@@ -95,6 +105,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         card = cards.adapter_card(about, scores, verdict)
         (draft.path / "card.md").write_text(card, encoding="utf-8")
     with engine.begin() as db:
+        runs.beat(db, run_id, worker)  # raises where the run was given to another worker meanwhile
         adapter = adapters.add(
             db,
             run_id=run_id,
@@ -193,6 +204,21 @@ def _train(
     _refuse_broken(model)
     model.save_pretrained(work / ADAPTER)
     write_whole(work / ADAPTER / "done", json.dumps({"steps": steps}))
+
+
+@contextmanager
+def _full_disk_is_said(work: Path) -> Iterator[None]:
+    """A checkpoint that does not fit ends in errors of safetensors' and torch's own; say what they mean."""
+    from safetensors import SafetensorError
+
+    try:
+        with full_disk_is_said(work):
+            yield
+    except (RuntimeError, SafetensorError) as error:
+        if "No space left" not in str(error) and shutil.disk_usage(work).free > FULL:
+            raise
+        with full_disk_is_said(work):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def collate(rows: Sequence[dict[str, Sequence[int]]]) -> dict[str, Any]:

@@ -61,6 +61,11 @@ def by_name(db: Connection, name: str) -> Adapter:
     return found
 
 
+def of_run(db: Connection, run_id: int) -> Adapter | None:
+    """The adapter that a run has made, if it has."""
+    return _one(db, adapters.c.run_id == run_id)
+
+
 def all(db: Connection) -> list[Adapter]:
     """Every adapter, oldest first."""
     found = db.execute(select(adapters).order_by(adapters.c.id))

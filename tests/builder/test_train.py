@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
+from safetensors import SafetensorError
 from sqlalchemy import Engine
 
 from builder import recipes, train
 from builder.retrain import request
 from builder.watch import COMPLETE, last_checkpoint
 from lorekeeper import settings as config
-from lorekeeper.domain import Arm, Run
+from lorekeeper.domain import Arm, Run, Verdict
 from lorekeeper.errors import Cancelled, LeaseLost, NoSpace
 from lorekeeper.store import adapters, deployments, reading, runs
 
@@ -87,6 +89,59 @@ def test_a_full_disk_leaves_nothing_half_done(
     with reading(engine) as db:
         assert not adapters.all(db)
         assert deployments.current(db) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_during_training_is_said(
+    engine: Engine, rules: config.Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run = claimed(engine, rules)
+
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(train, "_train", full)
+    with pytest.raises(NoSpace, match="is full"):
+        train.run(engine, rules, run.id, "worker")
+
+
+def test_a_run_whose_worker_died_before_its_last_word_keeps_its_adapter(
+    engine: Engine, rules: config.Settings
+) -> None:
+    run = claimed(engine, rules)
+    made = train.run(engine, rules, run.id, "worker")
+    _give_to(engine, "second")
+    assert train.run(engine, rules, run.id, "second") == made
+
+
+def test_a_process_that_lost_its_run_registers_nothing(
+    engine: Engine, rules: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, judge = claimed(engine, rules), train.gate.judge
+
+    def lose_then_judge(*values: Any, **named: Any) -> Verdict:
+        _give_to(engine, "second")
+        return judge(*values, **named)
+
+    monkeypatch.setattr(train.gate, "judge", lose_then_judge)
+    with pytest.raises(LeaseLost):
+        train.run(engine, rules, run.id, "worker")
+    with reading(engine) as db:
+        assert not adapters.all(db)
+        assert deployments.current(db) is None
+
+
+def _give_to(engine: Engine, worker: str) -> None:
+    """As when the first worker fell silent: its run is taken back and claimed by another."""
+    with engine.begin() as db:
+        assert runs.reap(db, -1.0)
+        assert runs.claim(db, worker)
 
 
 def test_what_was_trained_is_not_trained_again(
