@@ -29,17 +29,14 @@ def bot() -> None:
 
 def playground(port: int = 3001) -> None:
     """Run a Slack workspace in a box, with a page to try the bot in."""
-    import json
-    from pathlib import Path
-
     from rich.console import Console
 
+    from bot import manifest
     from bot.playground.sample import sample_workspace
     from bot.playground.server import Playground
 
     slack = Playground(sample_workspace())
-    manifest = Path(__file__).parents[1] / "manifest.json"
-    slack.install(json.loads(manifest.read_text("utf-8")) if manifest.is_file() else None)
+    slack.install(manifest.read())
     ending = _asked_to_stop()
     with slack.start(port):
         console = Console(highlight=False, soft_wrap=True)

@@ -16,7 +16,8 @@ from bot.blocks.home import served
 from bot.blocks.text import escaped, section
 from bot.desk import Desk, Json
 from bot.tell import respond
-from lorekeeper.domain import Answer, Origin, PairState
+from lorekeeper import engines
+from lorekeeper.domain import BASE_NAME, Answer, Origin, PairState
 from lorekeeper.errors import BadInput, LorekeeperError
 from lorekeeper.redact import redact
 from lorekeeper.store import adapters, datasets, deployments, feedback, pairs, reading
@@ -130,7 +131,7 @@ def list_adapters(desk: Desk, given: Given) -> None:
     if not made:
         respond(given.body, "No adapter was trained yet. `/lore retrain` starts a run.")
         return
-    name = current.adapter if current is not None else "base"
+    name = current.adapter if current is not None else BASE_NAME
     respond(
         given.body,
         f"{len(made)} adapters; {name} is served.",
@@ -166,7 +167,7 @@ def dataset(desk: Desk, given: Given) -> None:
 
 
 def status(desk: Desk, given: Given) -> None:
-    health = gateway.health(desk.settings.serving)
+    health = engines.health(desk.settings.serving)
     with reading(desk.engine) as db:
         current, waiting = deployments.current(db), stored_events.unfinished(db)
     answering = (

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,10 +17,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 ASSISTANT = "lorekeeper"
-BASE = "base"
-"""The model without an adapter: nothing that was trained on can come out of it."""
 
-HEALTH_SECONDS = 2.0
 PATIENCE = 30.0  # seconds beyond the engine's own limit, after which the gateway counts as gone
 
 
@@ -79,29 +73,9 @@ def ask(settings: Serving, asking: Asking) -> Generator[Piece, None, None]:
         ) from error
 
 
-def health(settings: Serving) -> dict[str, Any] | None:
-    """What the gateway says of itself; None when it does not answer."""
-    try:
-        with urllib.request.urlopen(  # noqa: S310 - our own address, from settings
-            f"{address(settings)}/healthz", timeout=HEALTH_SECONDS
-        ) as response:
-            said: dict[str, Any] = json.load(response)
-            return said
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
-        return None
-
-
-def address(settings: Serving) -> str:
-    """A gateway that is bound to all addresses is reached on this machine's own."""
-    host = settings.gateway_host
-    return (
-        f"http://{'127.0.0.1' if host in {'0.0.0.0', '::', ''} else host}:{settings.gateway_port}"  # noqa: S104
-    )
-
-
 def _client(settings: Serving) -> OpenAI:
     key = settings.gateway_key.get_secret_value() or "none"
-    return _connect(address(settings), key, settings.first_token_seconds + PATIENCE)
+    return _connect(settings.gateway_url, key, settings.first_token_seconds + PATIENCE)
 
 
 @cache

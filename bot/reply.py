@@ -15,7 +15,7 @@ from bot.asking import Asked
 from bot.blocks import answers as shown
 from bot.desk import Desk, Json
 from bot.writing import Writing
-from lorekeeper.domain import Answer, Channel, Message
+from lorekeeper.domain import BASE_NAME, Answer, Channel, Message
 from lorekeeper.errors import LorekeeperError, NotAllowed
 from lorekeeper.prompt import Turn
 from lorekeeper.questions import asks
@@ -161,7 +161,9 @@ def asking_of(
         scopes=scopes,
         asker=user,
         channel=where.id,
-        model=gateway.ASSISTANT if tuned else gateway.BASE,
+        model=gateway.ASSISTANT
+        if tuned
+        else BASE_NAME,  # nothing that was trained on can come out of it
         **more,
     )
 

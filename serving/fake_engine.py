@@ -18,8 +18,8 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from lorekeeper.domain import BASE_NAME
 from serving.embedded import chunk, refusal
-from serving.local import BASE
 from serving.sse import DONE, encode
 
 HOST = "127.0.0.1"
@@ -100,13 +100,13 @@ class FakeEngine:
         return Response()
 
     async def _models(self) -> dict[str, Any]:
-        return {"object": "list", "data": [{"id": name} for name in (BASE, *self.adapters)]}
+        return {"object": "list", "data": [{"id": name} for name in (BASE_NAME, *self.adapters)]}
 
     async def _complete(self, request: Request) -> Response:
         asked = await request.json()
         self.heard.append(asked)
         name = asked["model"]
-        if name not in {BASE, *self.adapters}:
+        if name not in {BASE_NAME, *self.adapters}:
             return refusal(404, f"The model `{name}` does not exist.", "NotFoundError")
         if self.script.refuses is not None:
             return refusal(self.script.refuses, "Refused, as scripted.", "BadRequestError")

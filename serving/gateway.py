@@ -19,10 +19,9 @@ from prometheus_client.exposition import generate_latest
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine
 
-from lorekeeper.domain import PUBLIC, Answer
+from lorekeeper.domain import BASE_NAME, PUBLIC, Answer
 from lorekeeper.errors import LorekeeperError, NotAllowed
 from lorekeeper.prompt import Turn
-from lorekeeper.settings import BASE_NAME
 from lorekeeper.store import answers
 from lorekeeper.store.rows import plain
 from lorekeeper.telemetry import error_id

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BASE = "base"
-"""The name under which every engine serves the model without an adapter."""
+from lorekeeper.domain import BASE_NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class LocalModel:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self._folders: dict[str, Path] = {BASE: folder}
+        self._folders: dict[str, Path] = {BASE_NAME: folder}
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
@@ -175,9 +174,9 @@ class LocalModel:
         if self._adapters is None:
             yield self._model
             return
-        if name != BASE:
+        if name != BASE_NAME:
             self._adapters.set_adapter(name)
-        with self._adapters.disable_adapter() if name == BASE else nullcontext():
+        with self._adapters.disable_adapter() if name == BASE_NAME else nullcontext():
             yield self._adapters
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from lorekeeper.domain import BASE_NAME
 from lorekeeper.errors import BadInput, NotReachable
-from lorekeeper.settings import BASE_NAME, Settings
+from lorekeeper.settings import Settings
 
 
 def ask(settings: Settings, question: str, *, base: bool = False) -> None:
@@ -20,7 +21,7 @@ def ask(settings: Settings, question: str, *, base: bool = False) -> None:
     import openai
 
     console = Console(highlight=False)
-    url = f"http://{settings.serving.gateway_host}:{settings.serving.gateway_port}"
+    url = settings.serving.gateway_url
     client = openai.OpenAI(
         base_url=f"{url}/v1",
         api_key=settings.serving.gateway_key.get_secret_value() or "none",

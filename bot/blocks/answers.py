@@ -15,7 +15,7 @@ from bot.blocks.text import (
     section,
     shorten,
 )
-from lorekeeper.domain import Answer, Citation, Level
+from lorekeeper.domain import BASE_NAME, Answer, Citation, Level
 
 SOURCES = 20  # more are not listed
 TITLE = 120  # characters of a source's title
@@ -94,7 +94,7 @@ def _made_by(answer: Answer) -> str:
         case Level.UNKNOWN:
             return "Nothing was found that answers this."
         case _:
-            model = "the base model" if answer.model == "base" else f"adapter {answer.model}"
+            model = "the base model" if answer.model == BASE_NAME else f"adapter {answer.model}"
             return f"Written by {escaped(model, 80)}. It can be wrong: check the sources."
 
 

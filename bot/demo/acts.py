@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.markup import escape
 
-from bot import gateway
 from bot.demo.show import Act, Show
 from bot.demo.stage import Stage, StepFailed
 from bot.playground.forms import interactive
 from bot.playground.member import Member, Seen
+from lorekeeper import engines
 from lorekeeper.domain import Adapter, Arm, Outcome, PairState, Run, RunState
 from lorekeeper.domain import Stage as RunStage
 from lorekeeper.store import adapters, deployments, events, messages, pairs, reading, runs
@@ -75,8 +74,7 @@ def connect(stage: Stage, act: Act) -> None:
     stage.until("connection of the bot", lambda: stage.playground.sockets.count(app) or None)
     said = sum(
         1
-        for reaction_channel in {stage.script.channel}
-        for message in stage.reviewer.sees(reaction_channel)
+        for message in stage.reviewer.sees(stage.script.channel)
         if not message.is_ephemeral and "subtype" not in message.raw
     )
 
@@ -279,11 +277,6 @@ def correct(stage: Stage, act: Act) -> None:
     act.say("The correction waits for review, beside the answer that it replaces")
 
 
-def check_citations(stage: Stage, told: Sequence[Told]) -> int:
-    """How many links were opened; each must lead to a message of the workspace or a document."""
-    return sum(len(links(t.reply)) for t in told)
-
-
 def links(message: Seen) -> list[str]:
     """The addresses that the message's sources open."""
     found: list[str] = []
@@ -302,12 +295,12 @@ def links(message: Seen) -> list[str]:
     return found
 
 
-def button(message: Seen, label: str) -> dict[str, str] | None:
-    """Action id and value of the button with this label."""
+def button(message: Seen, label: str) -> str | None:
+    """The action id of the button with this label."""
     for _, element in interactive(message.blocks):
         text = element.get("text")
         if isinstance(text, dict) and label in text.get("text", ""):
-            return {"action_id": element["action_id"], "value": element.get("value", "")}
+            return str(element["action_id"])
     return None
 
 
@@ -316,7 +309,7 @@ def press(member: Member, message: Seen, label: str) -> None:
     found = button(message, label)
     if found is None:
         raise StepFailed(f"There is no button {label!r} in {message}.", fix="See the bot's log.")
-    member.press(message, found["action_id"])
+    member.press(message, found)
 
 
 def only_input(view: dict[str, object]) -> str:
@@ -351,7 +344,7 @@ def _redactions(stage: Stage) -> list[str]:
 
 def _is_fresh(stage: Stage, since: float) -> bool | None:
     """Whether the gateway answers, with an index that knows everything up to `since`."""
-    told = gateway.health(stage.settings.serving)
+    told = engines.health(stage.settings.serving)
     return True if told is not None and told["index"]["looked_at"] >= since else None
 
 

@@ -11,7 +11,6 @@ import html
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -190,8 +189,3 @@ def _read(name: str) -> str:
 def _write(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def code_blocks(text: str) -> Iterator[str]:
-    """The fenced Python of an answer."""
-    yield from re.findall(r"```python\n(.*?)```", text, re.DOTALL)

@@ -15,15 +15,12 @@ from bot.demo.acts import play
 from bot.demo.script import Script
 from bot.demo.show import Show
 from bot.demo.stage import EngineKind, Stage, open_stage
-from lorekeeper.errors import BadInput
 from lorekeeper.slack_export import Export, open_export
-
-ENGINES = ("auto", "vllm", "embedded")
 
 
 def demo(
     export: Annotated[Path | None, typer.Option(help="A Slack export, zip or folder.")] = None,
-    engine: Annotated[str, typer.Option(help="embedded, vllm or auto.")] = "embedded",
+    engine: Annotated[EngineKind, typer.Option(help="What writes the answers.")] = "embedded",
     pairs: Annotated[int, typer.Option(help="At most this many good answers are kept.")] = 110,
     stay: Annotated[
         bool | None,
@@ -35,8 +32,6 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the playground's page; 0: a free one.")] = 0,
 ) -> None:
     """Play the whole loop for real: capture, review, train, compare, promote, ask, correct."""
-    if engine not in ENGINES:
-        raise BadInput(f"There is no engine {engine!r}.", fix=f"Use one of {', '.join(ENGINES)}.")
     with tempfile.TemporaryDirectory(prefix="lore-demo-") as scratch:
         folder = data or Path(scratch) / "data"
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +44,7 @@ def demo(
 def _run(
     export: Export,
     script: Script,
-    engine: str,
+    engine: EngineKind,
     documents: tuple[str, ...],
     data: Path,
     port: int,
@@ -57,9 +52,8 @@ def _run(
 ) -> None:
     show = Show()
     show.title("Lorekeeper", "The whole loop, for real, on this machine. Nothing leaves it.")
-    kind: EngineKind = "vllm" if engine == "vllm" else "embedded" if engine != "auto" else "auto"
     with open_stage(
-        export, script, data=data, engine=kind, documents=documents, page_port=port
+        export, script, data=data, engine=engine, documents=documents, page_port=port
     ) as stage:
         play(stage, show)
         show.console.print(f"\nDone in {show.seconds / 60:.1f} minutes.")

@@ -36,6 +36,11 @@ def script(export: Export, *, most: int) -> Script:
         sorted(found, key=lambda pair: (-pair.confidence, pair.question.ts))
     )
     shown = [pair for pair in surest if _stands_alone(pair)][: SHOWN + 1]
+    if len(shown) <= SHOWN:
+        raise BadInput(
+            f"Only {len(shown)} of #{channel.name}'s questions can be understood alone; the demo asks {SHOWN + 1}.",
+            fix="Export a longer time, or a channel where people ask more.",
+        )
     kept = [pair for pair in surest if pair not in shown][:most]
     asker = shown[0].question.author
     return Script(

@@ -43,9 +43,6 @@ class Show:
                 act.end()
         self.console.print(act.summary())
 
-    def failed(self, title: str) -> None:
-        self.console.print(f"[red]✗[/red] {title}")
-
     def side_by_side(self, rows: Sequence[tuple[str, str, str]], after: str) -> None:
         """Question, answer before, answer after: one block each."""
         table = Table(title="Before and after", show_lines=True, expand=True, title_justify="left")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 import time
@@ -14,6 +13,7 @@ from typing import Literal, TypeVar
 
 from sqlalchemy import Engine
 
+from bot import manifest
 from bot.demo.script import Script
 from bot.playground.member import Member
 from bot.playground.server import Playground
@@ -23,7 +23,6 @@ from lorekeeper.slack_export import Export
 from lorekeeper.store import open_database
 from lorekeeper.up import Supervisor
 
-MANIFEST = Path(__file__).parents[2] / "manifest.json"
 REVIEW = "lore-review"
 PATIENCE = 120.0  # seconds that one step may take before it counts as failed
 
@@ -97,7 +96,7 @@ def open_stage(
     """
     playground = Playground()
     load(playground, export)
-    app = playground.install(json.loads(MANIFEST.read_text(encoding="utf-8")))
+    app = playground.install(manifest.read())
     review = playground.workspace.add_channel(REVIEW, members=[script.reviewer, app.bot_user])
     for channel in export.channels:
         playground.workspace.join(channel.id, app.bot_user)
@@ -175,7 +174,7 @@ def demo_settings(
         "store": {"data": data},
         # Prompts are short, because a CPU reads some hundred tokens a second.
         "retrieval": {"documents": documents, "passages": 2, "chunk_tokens": 120},
-        "train": {"evaluation_questions": 24, "generated_answers": 4},
+        "train": {"evaluation_questions": 24, "generated_answers": 2},
         "serving": {
             "engine": engine,
             "engine_port": free_port(),

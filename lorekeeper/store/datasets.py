@@ -89,30 +89,6 @@ def all(db: Connection) -> list[DatasetVersion]:
     return [revive(DatasetVersion, row) for row in found.mappings()]
 
 
-def pair_ids(db: Connection, dataset_id: int) -> dict[str, list[int]]:
-    """The ids of the version's pairs, under "train" and "heldout", in order."""
-    found = db.execute(
-        select(dataset_pairs.c.split, dataset_pairs.c.pair_id)
-        .where(dataset_pairs.c.dataset_id == dataset_id)
-        .order_by(dataset_pairs.c.pair_id)
-    )
-    sides: dict[str, list[int]] = {TRAIN: [], HELDOUT: []}
-    for split, pair_id in found:
-        sides[split].append(pair_id)
-    return sides
-
-
-def containing(db: Connection, pair_id: int) -> list[DatasetVersion]:
-    """The versions that a pair is in, oldest first."""
-    found = db.execute(
-        select(datasets)
-        .join(dataset_pairs, dataset_pairs.c.dataset_id == datasets.c.id)
-        .where(dataset_pairs.c.pair_id == pair_id)
-        .order_by(datasets.c.id)
-    )
-    return [revive(DatasetVersion, row) for row in found.mappings()]
-
-
 def sides(db: Connection) -> dict[str, str]:
     """Conversation to the split that it was in, over all versions; held out once counts as held out."""
     found = db.execute(

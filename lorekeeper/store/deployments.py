@@ -7,13 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from lorekeeper.domain import Deployment
+from lorekeeper.domain import BASE_NAME, Deployment
 from lorekeeper.errors import NotFound
 from lorekeeper.store.rows import revive
 from lorekeeper.tables import adapters, deployments
-
-BASE = "base"
-"""What a deployment without an adapter is called."""
 
 
 def current(db: Connection) -> Deployment | None:
@@ -103,5 +100,5 @@ def _mark(db: Connection, deployment_id: int, **values: Any) -> Deployment:
 
 def _named() -> Select[Any]:
     """Deployments, each with the name of its adapter."""
-    name = func.coalesce(adapters.c.name, BASE).label("adapter")
+    name = func.coalesce(adapters.c.name, BASE_NAME).label("adapter")
     return select(deployments, name).outerjoin(adapters, adapters.c.id == deployments.c.adapter_id)

@@ -31,14 +31,6 @@ def give(
     return revive(Feedback, row)
 
 
-def of_answer(db: Connection, answer_id: str) -> list[Feedback]:
-    """What everyone thinks of the answer, oldest first."""
-    found = db.execute(
-        select(feedback).where(feedback.c.answer_id == answer_id).order_by(feedback.c.at)
-    )
-    return [revive(Feedback, row) for row in found.mappings()]
-
-
 def counts(db: Connection) -> tuple[int, int]:
     """How many thumbs are up, and how many down."""
     found = db.execute(select(feedback.c.helpful, func.count()).group_by(feedback.c.helpful))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -74,11 +74,6 @@ def in_state(db: Connection, state: PairState, *, limit: int | None = None) -> l
     return _all(db, pairs.c.state == state, limit=limit)
 
 
-def by_ids(db: Connection, ids: Iterable[int]) -> list[Pair]:
-    """Pairs with these ids, oldest first."""
-    return _all(db, pairs.c.id.in_(list(ids)))
-
-
 def counts(db: Connection) -> dict[PairState, int]:
     """How many pairs are in each state; states without any count 0."""
     found = db.execute(select(pairs.c.state, func.count()).group_by(pairs.c.state)).all()
@@ -139,11 +134,6 @@ def history(db: Connection, pair_id: int) -> Sequence[dict[str, Any]]:
         select(pair_history).where(pair_history.c.pair_id == pair_id).order_by(pair_history.c.id)
     )
     return [dict(row) for row in found.mappings()]
-
-
-def changed_since(db: Connection, at: float) -> bool:
-    """Whether any pair was added or changed after this time."""
-    return bool(db.scalar(select(func.count()).where(pairs.c.changed_at > at)))
 
 
 def _all(db: Connection, *conditions: Any, limit: int | None = None) -> list[Pair]:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorekeeper.text import (
-    fingerprint,
     mrkdwn_to_markdown,
     sentences,
     shorten,
@@ -29,11 +28,6 @@ def test_a_code_block_is_one_piece() -> None:
 @given(st.text(), st.integers(min_value=1, max_value=80))
 def test_shortened_text_fits(text: str, length: int) -> None:
     assert len(shorten(text, length)) <= length
-
-
-def test_equal_for_people_is_equal_here() -> None:
-    assert fingerprint("  Café\tNOIR ") == fingerprint("cafe\u0301 noir")
-    assert fingerprint("a") != fingerprint("b")
 
 
 @pytest.mark.parametrize(

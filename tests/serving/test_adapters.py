@@ -13,7 +13,7 @@ from lorekeeper.domain import Deployment
 from lorekeeper.errors import NotFound
 from lorekeeper.store import deployments, reading
 from lorekeeper.tables import adapters
-from serving.adapters import Keeper, promote, rollback
+from serving.adapters import Keeper, promote
 from serving.fake_engine import FakeEngine, Script
 from tests.lorekeeper.store.test_deployments import add_adapters
 from tests.serving.conftest import unscored
@@ -71,7 +71,7 @@ def test_a_promoted_adapter_is_loaded_and_the_one_before_unloaded(
     assert made.served.name.startswith("v2-")
     assert row(engine, second).loaded_at is not None
     with engine.begin() as db:
-        rollback(db, by="U1", why="worse")
+        deployments.rollback(db, by="U1", why="worse")
     made.look()
     assert made.served.called == "v1"
 

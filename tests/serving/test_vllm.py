@@ -16,11 +16,11 @@ from lorekeeper import models
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import adapters as kept
-from lorekeeper.store import reading
+from lorekeeper.store import deployments, reading
 from lorekeeper.tables import adapters
 from serving import engine as engines
 from serving import gateway
-from serving.adapters import Keeper, promote, rollback
+from serving.adapters import Keeper, promote
 from tests.lorekeeper.store.test_deployments import add_adapters
 from tests.serving.conftest import assistant, index_of, said, unscored
 from tests.serving.test_gateway import streamed
@@ -102,7 +102,7 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
         assert tuned["text"] != before["text"]
         assert _ask(client, model="base")["text"] == before["text"]
         with engine.begin() as db:
-            rollback(db, by="U1", why="back again")
+            deployments.rollback(db, by="U1", why="back again")
         keeper.look()
         assert _ask(client)["model"] == "base"
 

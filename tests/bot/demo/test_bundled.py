@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bot.demo import bundled
 from lorekeeper.slack_export import open_export
 
 CONVERSATIONS = bundled.conversations()
+CODE = re.compile(r"```(?:\w+\n)?(.*?)```", re.DOTALL)
 EACH = pytest.mark.parametrize("told", CONVERSATIONS, ids=lambda told: str(told["id"]))
 
 
@@ -59,7 +61,7 @@ def test_answers_are_short_enough_to_learn_on_a_cpu(told: dict[str, Any]) -> Non
 @EACH
 def test_what_the_answer_claims_is_true(told: dict[str, Any]) -> None:
     exec(told.get("check", ""), {"__name__": told["id"], "raises": _raises})
-    for number, code in enumerate(bundled.code_blocks(told["answer"])):
+    for number, code in enumerate(CODE.findall(told["answer"])):
         if ">>> " not in code:
             compile(code, told["id"], "exec")
             continue

@@ -1,0 +1,82 @@
+"""An engine that cannot start says why; one that crashes is started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lorekeeper import settings as config
+from lorekeeper.errors import AlreadyRunning, MissingPart, NotReachable
+from serving import engine
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def settings(data: Path, tiny: Path, **serving: object) -> config.Settings:
+    asked = {"engine": "embedded", "engine_port": free_port(), "context_tokens": 256}
+    return config.Settings(
+        store=config.Store(data=data),
+        models=config.Models(base=str(tiny)),
+        serving=config.Serving.model_validate(asked | serving),
+    )
+
+
+def test_a_taken_port_is_told(data: Path, tiny: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(AlreadyRunning, match=str(port)):
+            engine.start(settings(data, tiny, engine_port=port), data)
+
+
+def test_a_missing_vllm_is_told(data: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(data))
+    wanted = settings(data, tiny, engine="vllm", vllm_python=data / "python")
+    with pytest.raises(MissingPart, match="vLLM is not installed") as told:
+        engine.start(wanted, data)
+    assert "make vllm" in told.value.fix
+
+
+def test_an_engine_elsewhere_that_is_down_is_told(data: Path, tiny: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(NotReachable, match=url):
+        engine.start(settings(data, tiny, engine_url=url), data)
+
+
+def test_an_engine_that_dies_says_why(
+    data: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies = [sys.executable, "-c", "raise SystemExit('too little memory')"]
+    monkeypatch.setattr(engine, "_embedded", lambda *_: dies)
+    with pytest.raises(NotReachable, match="too little memory"):
+        engine.start(settings(data, tiny), data)
+
+
+def test_a_crashed_engine_comes_back(data: Path, tiny: Path) -> None:
+    running = engine.start(settings(data, tiny), data)
+    ending = threading.Event()
+    watch = threading.Thread(target=running.keep_up, args=(ending,))
+    watch.start()
+    try:
+        assert running.supervisor is not None
+        first = running.supervisor.pid("engine")
+        os.killpg(first, signal.SIGKILL)
+        for _ in range(1200):
+            if running.supervisor.pid("engine") != first and running.is_up():
+                break
+            time.sleep(0.1)
+        assert running.supervisor.pid("engine") != first
+        assert running.is_up()
+    finally:
+        ending.set()
+        running.stop()
+        watch.join()
