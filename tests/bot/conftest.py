@@ -25,7 +25,7 @@ from lorekeeper.store import datasets, pairs, reading, runs
 MANIFEST = json.loads((Path(__file__).parents[2] / "manifest.json").read_text("utf-8"))
 
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds; a loaded machine is no defect
 T = TypeVar("T")
 _never = threading.Event()
 
