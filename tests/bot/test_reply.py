@@ -79,7 +79,7 @@ def test_a_follow_up_is_answered_with_the_turns_before_it(team):
 
 def is_stored(team, message):
     with reading(team.engine) as db:
-        return messages.get(db, message.channel, message.ts)
+        return messages.get(db, team.slack.workspace.channel("help").id, message.ts)
 
 
 def test_people_who_talk_with_each_other_are_not_interrupted(team):
