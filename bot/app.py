@@ -113,7 +113,8 @@ def connected(app: App, desk: Desk) -> Iterator[None]:
             "There is no app token for Socket Mode.",
             fix="Set LORE_SLACK__APP_TOKEN to the app's `xapp-…` token.",
         )
-    handler = SocketModeHandler(app, token)
+    # One at a time, or two events of a channel could be stored in the wrong order; storing is quick.
+    handler = SocketModeHandler(app, token, concurrency=1)
     handler.client.connect()
     try:
         yield

@@ -16,7 +16,16 @@ BY = "slack"  # who moves a pair when its source was edited or deleted
 
 
 def keep(desk: Desk, channel: str, raw: Json) -> Message | None:
-    """Store what somebody said; None for what is not stored: direct messages and Slack's reports."""
+    """Store what somebody said; None for what is not stored: direct messages and Slack's reports.
+
+    An event may come late: what is stored already has been read since, perhaps with an edit, and stays.
+    """
+    with reading(desk.engine) as db:
+        known = messages.get(db, channel, raw["ts"])
+    return known or _store(desk, channel, raw)
+
+
+def _store(desk: Desk, channel: str, raw: Json) -> Message | None:
     if not is_spoken(raw):
         return None
     where = channel_of(desk, channel)
@@ -41,7 +50,7 @@ def change(desk: Desk, channel: str, raw: Json, before: Json) -> None:
         return
     if raw.get("text") == before.get("text"):
         return
-    message = keep(desk, channel, raw)
+    message = _store(desk, channel, raw)
     if message is not None:
         _look_again(desk, message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot import mirror
 from lorekeeper.store import messages, reading
 
 
@@ -108,3 +109,14 @@ def test_a_channel_that_the_bot_leaves_is_forgotten(team):
     team.until(lambda: kept(team, said))
     ada.remove("help", team.bot)
     team.until(lambda: kept(team, said) is None)
+
+
+def test_an_event_that_comes_late_undoes_no_edit(team):
+    ada = team.member("ada")
+    said = ada.post("help", "old words")
+    team.until(lambda: kept(team, said))
+    ada.edit(said, "new words")
+    team.until(lambda: kept(team, said).text == "new words")
+    channel = team.slack.workspace.channel("help").id
+    mirror.keep(team.desk, channel, said.raw)
+    assert kept(team, said).text == "new words"
