@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 # The first Python that really starts (a version manager's python3.13 may be an empty shim) and is new enough.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
@@ -21,7 +21,8 @@ help: ## list the targets
 install: $(VENV)/installed ## set up .venv with everything but vLLM
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Lorekeeper needs Python 3.11 to 3.13, and none was found. Install one, or name it: make PYTHON=…" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Lorekeeper needs Python 3.11 or newer, and none was found. Install one, or set PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit("Lorekeeper needs Python 3.11 or newer; this is %d.%d. Set PYTHON=…" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -c 'import torch' 2>/dev/null \

@@ -10,12 +10,8 @@ _HERE = Path(__file__).parent
 _PLACES = (_HERE / "manifest.json", _HERE.parent / "manifest.json")  # a wheel's, a checkout's
 
 
-def path() -> Path:
-    """The file `manifest.json`."""
-    return next(place for place in _PLACES if place.is_file())
-
-
 def read() -> dict[str, Any]:
     """The manifest, parsed."""
-    told: dict[str, Any] = json.loads(path().read_text(encoding="utf-8"))
+    path = next(place for place in _PLACES if place.is_file())
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return told

@@ -15,17 +15,19 @@ from lorekeeper.store import messages, pairs, reading
 BY = "slack"  # who moves a pair when its source was edited or deleted
 
 
-def keep(desk: Desk, channel: str, raw: Json) -> Message | None:
-    """Store what somebody said; None for what is not stored: direct messages and Slack's reports.
+def keep(desk: Desk, channel: str, raw: Json) -> None:
+    """Store what somebody said.
 
     An event may come late: what is stored already has been read since, perhaps with an edit, and stays.
     """
     with reading(desk.engine) as db:
         known = messages.get(db, channel, raw["ts"])
-    return known or _store(desk, channel, raw)
+    if known is None:
+        _store(desk, channel, raw)
 
 
 def _store(desk: Desk, channel: str, raw: Json) -> Message | None:
+    """None for what is not stored: direct messages and Slack's reports."""
     if not is_spoken(raw):
         return None
     where = channel_of(desk, channel)

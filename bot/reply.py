@@ -161,9 +161,8 @@ def asking_of(
         scopes=scopes,
         asker=user,
         channel=where.id,
-        model=gateway.ASSISTANT
-        if tuned
-        else BASE_NAME,  # nothing that was trained on can come out of it
+        # Nothing that was trained on can come out of the base.
+        model=gateway.ASSISTANT if tuned else BASE_NAME,
         **more,
     )
 

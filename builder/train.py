@@ -131,6 +131,7 @@ def _train(
     report: Any,
 ) -> None:
     """Train into `work/adapter`, from the last whole checkpoint where there is one."""
+    import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoTokenizer, Trainer, TrainingArguments, set_seed
 
@@ -158,7 +159,7 @@ def _train(
         ),
     )
     on_gpu = bool(hardware.gpus())
-    half = str(_compute_type()).removeprefix("torch.") if on_gpu else ""
+    compute = _compute_type()
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
@@ -171,8 +172,8 @@ def _train(
             warmup_steps=math.ceil(recipe.warmup * steps),
             optim="paged_adamw_8bit" if on_gpu else "adamw_torch",
             max_grad_norm=1.0,
-            bf16=half == "bfloat16",
-            fp16=half == "float16",
+            bf16=on_gpu and compute is torch.bfloat16,
+            fp16=on_gpu and compute is torch.float16,
             use_cpu=not on_gpu,
             logging_steps=1,
             logging_first_step=True,
@@ -307,11 +308,8 @@ def _compute_type() -> Any:
     import torch
 
     if torch.cuda.is_available():
-        return (
-            torch.bfloat16
-            if torch.cuda.is_bf16_supported(including_emulation=False)
-            else torch.float16
-        )
+        computes = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if computes else torch.float16
     return torch.bfloat16 if hardware.cpu_computes_bfloat16() else torch.float32
 
 

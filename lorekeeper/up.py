@@ -22,6 +22,7 @@ from lorekeeper.errors import LorekeeperError
 
 log = structlog.get_logger(__name__)
 
+LOOK = 1.0  # seconds between two looks at the processes
 TAIL = 20  # lines of a log that an error shows
 PATIENCE = 10.0  # seconds that a process gets to end in good order
 STEADY = 60.0  # seconds after which a crash counts as the first one again
@@ -100,6 +101,11 @@ class Supervisor:
                     child.process = _spawn(child.argv, child.environment, child.log)
                     child.started = time.monotonic()
 
+    def keep_up(self) -> None:
+        """Start again what crashes, until `stop`. Blocks."""
+        while not self._stopping.wait(LOOK):
+            self.revive()
+
     def pid(self, name: str) -> int:
         return self._children[name].process.pid
 
@@ -144,7 +150,7 @@ def up() -> None:
         for part in PARTS:
             supervisor.start(part, ["lore", part], settings.environment(config))
             log.info("started", part=part, pid=supervisor.pid(part))
-        while not asked_to_stop.wait(1.0):
+        while not asked_to_stop.wait(LOOK):
             supervisor.revive()
         log.info("stopping")
 

@@ -9,6 +9,7 @@ import typer
 
 from lorekeeper import settings, store, telemetry
 from lorekeeper.settings import Settings
+from lorekeeper.store import deployments
 
 
 def serve() -> None:
@@ -48,9 +49,6 @@ def rollback(
     why: Annotated[str, typer.Option(help="Recorded with the decision.")] = "by hand",
 ) -> None:
     """Serve again what was served before."""
-
-    from lorekeeper.store import deployments
-
     engine = store.open_database(_loaded().database_url)
     with engine.begin() as db:
         made = deployments.rollback(db, by=getpass.getuser(), why=why)

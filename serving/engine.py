@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from lorekeeper.settings import Settings
 from lorekeeper.up import Supervisor
 
 HOST = "127.0.0.1"  # the calls that load adapters are open to whoever reaches the port
-LOOK = 1.0  # seconds between two looks at the process
 START = 600.0  # seconds that a large model may take to come up
 KV_CACHE_GIB = "2"  # of vLLM on a CPU; SmolLM2's answers need a fraction
 CACHED_ADAPTERS = 2  # the one that serves and the one that comes after it
@@ -39,10 +37,10 @@ class RunningEngine:
     def is_up(self) -> bool:
         return _answers(self.url)
 
-    def keep_up(self, ending: threading.Event) -> None:
-        """Start it again whenever it crashes, until `ending` is set. Blocks."""
-        while self.supervisor is not None and not ending.wait(LOOK):
-            self.supervisor.revive()
+    def keep_up(self) -> None:
+        """Start it again whenever it crashes, until `stop`. Blocks where the process is ours."""
+        if self.supervisor is not None:
+            self.supervisor.keep_up()
 
     def stop(self) -> None:
         if self.supervisor is not None:

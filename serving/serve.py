@@ -27,8 +27,7 @@ def run(settings: Settings) -> None:
     artifacts = ArtifactStore(settings.store.data)
     running = engine.start(settings, settings.store.data)
     log.info("engine is up", kind=running.kind, url=running.url)
-    ending = threading.Event()
-    watch = threading.Thread(target=running.keep_up, args=(ending,), name="engine")
+    watch = threading.Thread(target=running.keep_up, name="engine")
     watch.start()
     try:
         embedder = embed.load(settings.models.embedder, settings.store.data)
@@ -63,7 +62,6 @@ def run(settings: Settings) -> None:
             key = settings.serving.gateway_key.get_secret_value()
             _listen(gateway.create(assistant, database, key=key, health=health), settings)
     finally:
-        ending.set()
         running.stop()
         watch.join()
         database.dispose()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
+from bot import manifest
 from bot.listeners.commands import COMMANDS
 from bot.listeners.events import EVENTS
 from bot.listeners.shortcuts import SHORTCUTS
 from bot.playground.api.call import METHODS
 
 ROOT = Path(__file__).parents[1]
-MANIFEST = json.loads((ROOT / "manifest.json").read_text("utf-8"))
+MANIFEST = manifest.read()
 SCOPES = set(MANIFEST["oauth_config"]["scopes"]["bot"])
 
 MESSAGES = {"message.channels", "message.groups", "message.im", "message.mpim"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Engine
 
+from bot import manifest
 from bot.app import running
 from bot.desk import Desk
 from bot.playground.member import Member
@@ -22,10 +22,10 @@ from lorekeeper.domain import PUBLIC, Origin, Pair, PairState, Run
 from lorekeeper.settings import Bot, Serving, Settings, Slack, Store
 from lorekeeper.store import datasets, pairs, reading, runs
 
-MANIFEST = json.loads((Path(__file__).parents[2] / "manifest.json").read_text("utf-8"))
+MANIFEST = manifest.read()
 
 
-PATIENCE = 30.0  # seconds; a loaded machine is no defect
+PATIENCE = 10.0  # seconds
 T = TypeVar("T")
 _never = threading.Event()
 

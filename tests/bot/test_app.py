@@ -14,6 +14,7 @@ import pytest
 from slack_bolt import BoltRequest
 
 from bot.app import build, lane_of, running, worker
+from bot.demo.stage import free_port
 from bot.desk import set_up
 from bot.http import serving
 from lorekeeper.errors import BadInput
@@ -146,10 +147,3 @@ def stored(team, message):
 def _has(engine, slack, ts):
     with reading(engine) as db:
         return messages.get(db, slack.workspace.channel("help").id, ts)
-
-
-def free_port():
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]

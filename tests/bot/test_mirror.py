@@ -26,13 +26,19 @@ def test_one_placeholder_stands_for_one_thing_in_a_thread(team):
     assert team.until(lambda: kept(team, second)).text == "[email 2]"
 
 
-def test_an_edit_is_kept_and_a_deletion_too(team):
+def say_and_edit(team):
+    """What Ada said, as it was before her edit; the store has the new words."""
     ada = team.member("ada")
     said = ada.post("help", "old words")
     team.until(lambda: kept(team, said))
     ada.edit(said, "new words")
     team.until(lambda: kept(team, said).text == "new words")
-    ada.delete(said)
+    return said
+
+
+def test_an_edit_is_kept_and_a_deletion_too(team):
+    said = say_and_edit(team)
+    team.member("ada").delete(said)
     team.until(lambda: kept(team, said) is None)
 
 
@@ -112,11 +118,6 @@ def test_a_channel_that_the_bot_leaves_is_forgotten(team):
 
 
 def test_an_event_that_comes_late_undoes_no_edit(team):
-    ada = team.member("ada")
-    said = ada.post("help", "old words")
-    team.until(lambda: kept(team, said))
-    ada.edit(said, "new words")
-    team.until(lambda: kept(team, said).text == "new words")
-    channel = team.slack.workspace.channel("help").id
-    mirror.keep(team.desk, channel, said.raw)
+    said = say_and_edit(team)
+    mirror.keep(team.desk, team.slack.workspace.channel("help").id, said.raw)
     assert kept(team, said).text == "new words"

@@ -77,18 +77,12 @@ def test_a_follow_up_is_answered_with_the_turns_before_it(team):
     assert turns[1]["content"] in first.said
 
 
-def is_stored(team, message):
-    with reading(team.engine) as db:
-        return messages.get(db, team.slack.workspace.channel("help").id, message.ts)
-
-
 def test_people_who_talk_with_each_other_are_not_interrupted(team):
     ada, grace = team.member("ada"), team.member("grace")
     question = ask(team)
     ada.wait_for_answer(question)
     grace.reply(question, "I think that is right.")
-    last = grace.reply(question, "@ada do you agree?")
-    team.until(lambda: is_stored(team, last), "Grace's reply in the database")
+    grace.reply(question, "@ada do you agree?")
     ada.reply(question, "shall we count again?")  # to Grace, who spoke last
     other = ask(team, "something else?", who="sam")
     team.member("sam").wait_for_answer(other)

@@ -12,14 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo.stage import free_port
 from lorekeeper import settings as config
 from lorekeeper.errors import AlreadyRunning, MissingPart, NotReachable
 from serving import engine
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def settings(data: Path, tiny: Path, **serving: object) -> config.Settings:
@@ -63,8 +59,7 @@ def test_an_engine_that_dies_says_why(
 
 def test_a_crashed_engine_comes_back(data: Path, tiny: Path) -> None:
     running = engine.start(settings(data, tiny), data)
-    ending = threading.Event()
-    watch = threading.Thread(target=running.keep_up, args=(ending,))
+    watch = threading.Thread(target=running.keep_up)
     watch.start()
     try:
         assert running.supervisor is not None
@@ -77,6 +72,5 @@ def test_a_crashed_engine_comes_back(data: Path, tiny: Path) -> None:
         assert running.supervisor.pid("engine") != first
         assert running.is_up()
     finally:
-        ending.set()
         running.stop()
         watch.join()

@@ -13,7 +13,7 @@ from bot.demo import bundled
 from lorekeeper.slack_export import open_export
 
 CONVERSATIONS = bundled.conversations()
-CODE = re.compile(r"```(?:\w+\n)?(.*?)```", re.DOTALL)
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 EACH = pytest.mark.parametrize("told", CONVERSATIONS, ids=lambda told: str(told["id"]))
 
 
