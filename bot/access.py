@@ -95,24 +95,26 @@ class Access:
         person = self.person(user)
         return person.is_member and (scope == PUBLIC or scope in self.memberships(user))
 
-    def may(self, user: str, right: Right) -> bool:
+    def may(self, user: str, right: Right, channel: str = "") -> bool:
+        """Whether the person has the right: by the channel's own rules, where it has some."""
         if not self.person(user).is_member:
             return False
-        allowed = self._allowed(right)
+        allowed = self._allowed(right, channel)
         return not allowed or user in self._expand(allowed)
 
-    def require(self, user: str, right: Right) -> None:
+    def require(self, user: str, right: Right, channel: str = "") -> None:
         """Raises NotAllowed, with who may."""
-        if self.may(user, right):
+        if self.may(user, right, channel):
             return
         if not self.person(user).is_member:
             raise NotAllowed(
                 f"You cannot {right.value}: guests and people of other organisations may not.",
                 fix="Ask a member of this workspace to do it.",
             )
+        here = f" of <#{channel}>" if channel in self._settings.channels else ""
         raise NotAllowed(
-            f"You cannot {right.value}.",
-            fix=f"These people can: {', '.join(map(mention, self._allowed(right)))}.",
+            f"You cannot {right.value}{here}.",
+            fix=f"These people can: {', '.join(map(mention, self._allowed(right, channel)))}.",
         )
 
     def person(self, user: str) -> Person:
@@ -131,19 +133,25 @@ class Access:
         """Some channel changed, so that anybody's memberships may have."""
         self._memberships.clear()
 
-    def _allowed(self, right: Right) -> tuple[str, ...]:
-        """Ids that have the right; each role that nobody was named for is that of the role before."""
-        reviewers = self._settings.reviewers
-        trainers = self._settings.trainers or reviewers
+    def may_review_somewhere(self, user: str) -> bool:
+        """Whether the person reviews for the workspace or for one channel at least."""
+        return any(
+            self.may(user, Right.REVIEW, channel) for channel in ("", *self._settings.channels)
+        )
+
+    def _allowed(self, right: Right, channel: str) -> tuple[str, ...]:
+        """Ids that have the right; a role above saving that nobody was named for is that of the role before."""
+        rules = self._settings.rules(channel)
+        trainers = rules.trainers or rules.reviewers
         match right:
             case Right.CAPTURE:
-                return ()
+                return rules.capturers
             case Right.REVIEW:
-                return reviewers
+                return rules.reviewers
             case Right.TRAIN:
                 return trainers
             case Right.PROMOTE:
-                return self._settings.promoters or trainers
+                return rules.promoters or trainers
 
     def _expand(self, ids: Iterable[str]) -> set[str]:
         people: set[str] = set()

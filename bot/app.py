@@ -11,7 +11,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from sqlalchemy import Engine
 
-from bot import backfill, listeners, reply
+from bot import backfill, cards, history, listeners, reply
 from bot.desk import Desk, Json, set_up
 from bot.door import door
 from bot.reply import Question
@@ -33,6 +33,7 @@ def running(settings: Settings, engine: Engine) -> Iterator[Desk]:
     desk = set_up(settings, engine)
     app = build(desk)
     watcher = Watcher(desk)
+    desk.library.look()
     desk.inbox.start(worker(app, desk))
     with connected(app, desk):
         backfill.join_up(desk)
@@ -85,6 +86,8 @@ def worker(app: App, desk: Desk) -> Callable[[Event], str | None]:
     ours = {
         "question": door(desk, _answer),
         "backfill": door(desk, _read_history),
+        "import": door(desk, _import),
+        "card": door(desk, _show_card),
     }
 
     def work(event: Event) -> str | None:
@@ -129,7 +132,15 @@ def _answer(desk: Desk, body: Json) -> None:
 
 
 def _read_history(desk: Desk, body: Json) -> None:
-    backfill.read_page(desk, body["channel"])
+    backfill.read_on(desk, body["channel"])
+
+
+def _import(desk: Desk, body: Json) -> None:
+    history.step(desk, body["channel"])
+
+
+def _show_card(desk: Desk, body: Json) -> None:
+    cards.show(desk, body["pair"])
 
 
 def _claimed_request(body: Json) -> BoltRequest:

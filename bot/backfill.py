@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from bot import mirror
 from bot.desk import Desk, Json
-from bot.placeholders import placeholders_of
 from bot.threads import is_spoken, read
-from lorekeeper.store import messages, reading
+from lorekeeper.placeholders import placeholders_of
+from lorekeeper.store import messages, people, reading
 
 PAGE = 100
 REPLIES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a page of a channel's history brought."""
+
+    messages: int  # that were not stored before
+    reached: str | None  # the oldest `ts` that was read by now
+    is_last: bool
 
 
 def join_up(desk: Desk) -> None:
@@ -51,37 +61,46 @@ def ask_for(desk: Desk, channel: str) -> None:
         desk.inbox.put(once, {"type": "backfill", "channel": channel}, lane=channel)
 
 
-def read_page(desk: Desk, channel: str) -> None:
-    """Read the next page back in time, remember how far that was, and ask for the one after it.
+def read_on(desk: Desk, channel: str) -> None:
+    """Read the next page back in time, and ask for the one after it."""
+    read_page(desk, channel)
+    ask_for(desk, channel)
+
+
+def read_page(desk: Desk, channel: str) -> Page:
+    """Read the next page back in time, and remember how far that was.
 
     Waiting as Slack demands (429) is the client's; a killed process goes on at this page.
     """
     with reading(desk.engine) as db:
         left_off, is_done = messages.backfilled_to(db, channel)
     if is_done or mirror.channel_of(desk, channel).is_direct:
-        return
+        return Page(messages=0, reached=left_off, is_last=True)
     page: Any = desk.client.conversations_history(channel=channel, latest=left_off, limit=PAGE)
-    for raw in page["messages"]:
-        _keep_thread(desk, channel, raw)
+    kept = sum(_keep_thread(desk, channel, raw) for raw in page["messages"])
     oldest = page["messages"][-1]["ts"] if page["messages"] else left_off
     with desk.engine.begin() as db:
         messages.backfilled(db, channel, to=oldest, done=not page["has_more"])
-    ask_for(desk, channel)
+    return Page(messages=kept, reached=oldest, is_last=not page["has_more"])
 
 
-def _keep_thread(desk: Desk, channel: str, raw: Json) -> None:
-    """A message of the channel, with its replies, redacted alike; all of it or nothing.
+def _keep_thread(desk: Desk, channel: str, raw: Json) -> int:
+    """A message of the channel, with its replies, redacted alike; all of it or nothing. How many were new.
 
     What is stored already is newer than what a page says, and stays.
     """
     raws = [raw] if not raw.get("reply_count") else _replies(desk, channel, raw["ts"])
+    kept = 0
     with desk.engine.begin() as db:
         stored = messages.thread(db, channel, raw["ts"])
         known = placeholders_of(stored)
         there = {message.ts for message in stored}
         for each in raws:
-            if is_spoken(each) and each["ts"] not in there:
+            is_silent = people.has_opted_out(db, each.get("user") or "")
+            if is_spoken(each) and each["ts"] not in there and not is_silent:
                 messages.put(db, read(desk.me, channel, each, known)[0])
+                kept += 1
+    return kept
 
 
 def _replies(desk: Desk, channel: str, root: str) -> list[Json]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bot import capture, gateway, mirror, reply, runs, threads
+from bot import capture, forget, gateway, history, mirror, reply, report, runs
 from bot.access import Right
 from bot.blocks import answers as answer_blocks
 from bot.blocks import modals
+from bot.blocks import people as people_blocks
 from bot.blocks import runs as run_blocks
 from bot.blocks.home import served
 from bot.blocks.text import escaped, section
 from bot.desk import Desk, Json
 from bot.tell import respond
 from lorekeeper import engines
-from lorekeeper.domain import BASE_NAME, Answer, Origin, PairState
+from lorekeeper.domain import BASE_NAME, Answer, Origin
 from lorekeeper.errors import BadInput, LorekeeperError
+from lorekeeper.links import place_of
 from lorekeeper.redact import redact
-from lorekeeper.store import adapters, datasets, deployments, feedback, pairs, reading
+from lorekeeper.store import adapters, deployments, reading
 from lorekeeper.store import events as stored_events
 from lorekeeper.store import runs as stored_runs
 from lorekeeper.text import mrkdwn_to_markdown
@@ -54,7 +57,7 @@ def run(desk: Desk, body: Json) -> None:
 
 
 def help_(desk: Desk, given: Given) -> None:
-    emoji = desk.settings.bot.capture_emoji
+    emoji = desk.settings.bot.save_emoji[0]
     respond(
         given.body,
         f"React with :{emoji}: on a good answer to save it; mention me to ask.\n{_list()}",
@@ -83,7 +86,7 @@ def ask(desk: Desk, given: Given) -> None:
 
 
 def save(desk: Desk, given: Given) -> None:
-    channel, ts = threads.place_of(given.rest)
+    channel, ts = place_of(given.rest)
     try:
         capture.propose(desk, channel=channel, ts=ts, by=given.by, origin=Origin.COMMAND)
     except capture.NoQuestion as error:
@@ -92,10 +95,40 @@ def save(desk: Desk, given: Given) -> None:
         )
 
 
+def import_(desk: Desk, given: Given) -> None:
+    """The history of a channel, this one where none is named, as one job."""
+    channel = _channel(given.rest) if given.rest else given.channel
+    history.begin(desk, channel, by=given.by, told_in=given.channel)
+    respond(given.body, f"Reading <#{channel}>'s history; its message here says how far it is.")
+
+
+def forget_(desk: Desk, given: Given) -> None:
+    if not given.rest:
+        raise BadInput(
+            "Forget what?", fix="Write `/lore forget @me`, or paste a message's link after it."
+        )
+    respond(given.body, people_blocks.forgotten(forget.forget(desk, given.rest, by=given.by)))
+
+
+def opt_out(desk: Desk, given: Given) -> None:
+    is_new = forget.opt_out(desk, by=given.by)
+    respond(given.body, "You opted out.", people_blocks.opted_out(is_new))
+
+
+def opt_in(desk: Desk, given: Given) -> None:
+    had = forget.opt_in(desk, by=given.by)
+    respond(
+        given.body,
+        "Welcome back: from now on your answers can be saved again."
+        if had
+        else "You never opted out.",
+    )
+
+
 def retrain(desk: Desk, given: Given) -> None:
     from builder.retrain import request
 
-    desk.access.require(given.by, Right.TRAIN)
+    desk.access.require(given.by, Right.TRAIN, given.channel)
     recipe, options = _recipe_and_options(given.words)
     queued = request(
         desk.engine,
@@ -153,17 +186,18 @@ def roll_back(desk: Desk, given: Given) -> None:
 
 
 def dataset(desk: Desk, given: Given) -> None:
-    with reading(desk.engine) as db:
-        counts, frozen, thumbs = pairs.counts(db), datasets.latest(db), feedback.counts(db)
-    newest = (
-        f"Newest version: `{frozen.name}`, {frozen.train} to train on and {frozen.heldout} held out."
-        if frozen is not None
-        else "No version was frozen yet; `/lore retrain` freezes one."
-    )
-    states = " · ".join(f"{counts[state]} {state.value}" for state in PairState)
-    respond(
-        given.body, f"Pairs: {states}\n{newest}\n:thumbsup: {thumbs[0]}  :thumbsdown: {thumbs[1]}"
-    )
+    """Where the dataset stands, and what the next version would change; `report` sends its quality."""
+    if given.rest == "report":
+        desk.access.require(given.by, Right.REVIEW)
+        respond(given.body, "Looking at every pair; the report comes as a direct message.")
+        report.send(desk, to=given.by)
+        return
+    if given.rest:
+        raise BadInput(
+            f"There is no `/lore dataset {escaped(given.rest, 40)}`.",
+            fix="Write `/lore dataset`, or `/lore dataset report`.",
+        )
+    respond(given.body, "The dataset", report.standing(desk))
 
 
 def status(desk: Desk, given: Given) -> None:
@@ -193,8 +227,24 @@ COMMANDS: dict[str, Command] = {
     "help": Command(do=help_, usage="help", help="this list"),
     "ask": Command(do=ask, usage="ask TEXT", help="an answer that only you see"),
     "save": Command(do=save, usage="save LINK", help="save the linked message as an answer"),
+    "import": Command(
+        do=import_,
+        usage="import [#CHANNEL]",
+        help="look through a channel's past for answers to review",
+    ),
     "status": Command(do=status, usage="status", help="what is served, and whether it works"),
-    "dataset": Command(do=dataset, usage="dataset", help="how many pairs there are"),
+    "dataset": Command(
+        do=dataset,
+        usage="dataset [report]",
+        help="where the dataset stands and what the next version would change; its quality",
+    ),
+    "forget": Command(
+        do=forget_, usage="forget LINK|@me", help="delete what was kept of a message, or of you"
+    ),
+    "optout": Command(
+        do=opt_out, usage="optout", help="nothing that you write is kept from now on"
+    ),
+    "optin": Command(do=opt_in, usage="optin", help="take that back"),
     "retrain": Command(
         do=retrain, usage="retrain [RECIPE] [KEY=VALUE …]", help="train an adapter, and judge it"
     ),
@@ -227,6 +277,16 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _channel(text: str) -> str:
+    """`<#C123|name>`, as Slack sends it, or an id."""
+    found = re.fullmatch(r"<#([A-Z0-9]+)(?:\|[^>]*)?>|([CG][A-Z0-9]{2,})", text.strip())
+    if found is None:
+        raise BadInput(
+            f"`{escaped(text, 40)}` is not a channel.", fix="Write `/lore import #help`."
+        )
+    return found[1] or found[2]
 
 
 def _number(text: str) -> int:

@@ -14,10 +14,11 @@ from slack_sdk.http_retry.builtin_handlers import (
 from sqlalchemy import Engine
 
 from bot.access import Access
+from bot.alike import Library
 from bot.asking import Asking
 from bot.inbox import Inbox
-from bot.placeholders import ThreadPlaceholders
 from lorekeeper.errors import BadInput, NotReachable
+from lorekeeper.placeholders import ThreadPlaceholders
 from lorekeeper.settings import Settings
 
 Json = dict[str, Any]
@@ -46,6 +47,7 @@ class Desk:
     me: Me
     access: Access
     inbox: Inbox
+    library: Library
     asking: Asking = field(default_factory=Asking)
     placeholders: ThreadPlaceholders = field(default_factory=ThreadPlaceholders)
 
@@ -66,6 +68,7 @@ def set_up(settings: Settings, engine: Engine) -> Desk:
         me=me,
         access=Access(client, settings.bot, team=me.team),
         inbox=Inbox(engine, threads=settings.bot.threads),
+        library=Library(engine),
     )
 
 

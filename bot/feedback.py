@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bot import capture, mirror, threads
+from bot import capture, mirror
 from bot.blocks.pairs import saved
 from bot.desk import Desk
 from bot.tell import whisper
 from lorekeeper.domain import PUBLIC, Answer, Feedback
 from lorekeeper.errors import BadInput
+from lorekeeper.links import place_of
 from lorekeeper.store import answers, feedback, reading
 from lorekeeper.text import normalise
 
@@ -87,7 +88,7 @@ def _scope(desk: Desk, answer: Answer) -> str:
 def _scope_of_source(desk: Desk, url: str) -> str:
     """A link to a message has its channel's scope; documents are for everyone."""
     try:
-        channel, _ = threads.place_of(url)
+        channel, _ = place_of(url)
     except BadInput:
         return PUBLIC
     return mirror.describe_or_unknown(desk, channel).scope

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from slack_sdk.errors import SlackApiError
 from sqlalchemy import Connection
 
@@ -9,8 +11,9 @@ from bot import cards
 from bot.desk import Desk, Json
 from bot.threads import is_spoken, read
 from lorekeeper.domain import Channel, Message, Pair, PairState
+from lorekeeper.placeholders import placeholders_of
 from lorekeeper.redact import redact
-from lorekeeper.store import messages, pairs, reading
+from lorekeeper.store import messages, pairs, people, reading
 
 BY = "slack"  # who moves a pair when its source was edited or deleted
 
@@ -27,12 +30,15 @@ def keep(desk: Desk, channel: str, raw: Json) -> None:
 
 
 def _store(desk: Desk, channel: str, raw: Json) -> Message | None:
-    """None for what is not stored: direct messages and Slack's reports."""
+    """None for what is not stored: direct messages, Slack's reports, and people who opted out."""
     if not is_spoken(raw):
         return None
     where = channel_of(desk, channel)
     if where.is_direct:
         return None
+    with reading(desk.engine) as db:
+        if people.has_opted_out(db, raw.get("user") or ""):
+            return None
     with desk.engine.begin() as db:
         known = desk.placeholders.of(
             db, channel, root=raw.get("thread_ts") or raw["ts"], but_for=raw["ts"]
@@ -58,15 +64,26 @@ def change(desk: Desk, channel: str, raw: Json, before: Json) -> None:
 
 
 def forget(desk: Desk, channel: str, ts: str) -> None:
-    """A message was deleted: so is what was stored of it, and the pairs made of it retire at once."""
+    """A message was deleted: so is what was stored of it, and the pairs made of it, at once."""
+    erase(desk, [(channel, ts)], by=BY, why="was deleted in Slack")
+
+
+def erase(desk: Desk, places: Iterable[tuple[str, str]], *, by: str, why: str) -> list[Pair]:
+    """Forget these messages (channel and `ts`) and the words of every pair made of them."""
     with desk.engine.begin() as db:
-        messages.remove(db, channel, ts)
-        retired = [
-            pairs.move(db, pair, PairState.RETIRED, by=BY, reason=_why_retired(pair, ts))
-            for pair in pairs.about(db, channel=channel, ts=ts)
+        gone = [
+            pairs.erase(db, pair, by=by, reason=f"{_part(pair, ts)} {why}")
+            for channel, ts in places
+            for pair in _forgotten(db, channel, ts)
         ]
-    for pair in retired:
+    for pair in gone:
         cards.refresh(desk, pair)
+    return gone
+
+
+def _forgotten(db: Connection, channel: str, ts: str) -> list[Pair]:
+    messages.remove(db, channel, ts)
+    return pairs.about(db, channel=channel, ts=ts)
 
 
 def channel_of(desk: Desk, channel: str) -> Channel:
@@ -126,13 +143,19 @@ def _updated(db: Connection, pair: Pair, message: Message) -> Pair:
         pair = pairs.move(
             db, pair, PairState.CANDIDATE, by=BY, reason="its source was edited in Slack"
         )
-    if any(entry["what"] == "edited" and entry["by"] != BY for entry in pairs.history(db, pair.id)):
+    is_answer = message.ts in pair.answer_parts
+    parts = pair.answer_parts if is_answer else pair.question_parts
+    said = _stored(db, pair.channel, parts)
+    if len(said) < len(parts) or pairs.was_worded(db, pair.id, but_by=BY):
         return pair
-    clean = redact(message.text)
-    part = "answer" if pair.answer_ts == message.ts else "question"
-    return pairs.edit(db, pair, by=BY, **{part: clean.text})
+    clean = redact("\n".join(one.text for one in said), placeholders_of(said))
+    return pairs.edit(db, pair, by=BY, **{"answer" if is_answer else "question": clean.text})
 
 
-def _why_retired(pair: Pair, ts: str) -> str:
-    part = "answer" if pair.answer_ts == ts else "question"
-    return f"the {part} was deleted in Slack"
+def _stored(db: Connection, channel: str, parts: Iterable[str]) -> list[Message]:
+    found = (messages.get(db, channel, ts) for ts in parts)
+    return [message for message in found if message is not None]
+
+
+def _part(pair: Pair, ts: str) -> str:
+    return "the answer" if ts in pair.answer_parts else "the question"

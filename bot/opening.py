@@ -15,12 +15,42 @@ from lorekeeper.errors import LorekeeperError
 def capture_modal(desk: Desk, body: Json, *, channel: str, ts: str, origin: str) -> None:
     """Slack wants a modal within three seconds, so it opens empty and is filled."""
     with Opening(desk, body["trigger_id"], "Save as Q&A") as modal:
-        question, answer = capture.draft(desk, channel=channel, ts=ts, by=body["user"]["id"])
+        draft = capture.draft(desk, channel=channel, ts=ts, by=body["user"]["id"])
         modal.fill(
             modals.save_pair(
-                channel=channel, ts=ts, origin=origin, question=question, answer=answer
+                channel=channel,
+                ts=ts,
+                origin=origin,
+                question=draft.question,
+                answer=draft.answer,
+                parts=draft.parts,
+                choices=draft.choices,
             )
         )
+
+
+def join(desk: Desk, body: Json) -> None:
+    """Other messages were chosen for the answer: the open modal shows them joined."""
+    view = body["view"]
+    about, written, parts = modals.about(view), modals.filled(view), modals.chosen(view)
+    if not parts:
+        return  # an answer is made of one message at least; the field says what it was made of
+    draft = capture.draft(
+        desk, channel=about["channel"], ts=about["ts"], by=body["user"]["id"], parts=parts
+    )
+    desk.client.views_update(
+        view_id=view["id"],
+        view=modals.save_pair(
+            channel=about["channel"],
+            ts=about["ts"],
+            origin=about["origin"],
+            question=written["question"],
+            answer=draft.answer,
+            parts=draft.parts,
+            choices=draft.choices,
+            tags=written["tags"],
+        ),
+    )
 
 
 class Opening:

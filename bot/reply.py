@@ -17,6 +17,7 @@ from bot.desk import Desk, Json
 from bot.writing import Writing
 from lorekeeper.domain import BASE_NAME, Answer, Channel, Message
 from lorekeeper.errors import LorekeeperError, NotAllowed
+from lorekeeper.links import permalink
 from lorekeeper.prompt import Turn
 from lorekeeper.questions import asks
 from lorekeeper.redact import redact
@@ -271,7 +272,7 @@ def _own(desk: Desk, question: Question, made: Answer, ts: str) -> Message:
         author=desk.me.user,
         text=made.text,
         thread_ts=question.root,
-        permalink=threads.permalink(desk.me, question.channel, ts, question.root),
+        permalink=permalink(desk.me.url, question.channel, ts, question.root),
         is_bot=True,
     )
 

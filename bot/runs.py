@@ -11,6 +11,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import OperationalError
 
+from bot import digest
 from bot.access import Right
 from bot.blocks import runs as shown
 from bot.blocks.text import Block
@@ -55,6 +56,7 @@ class Watcher:
             deployment = deployments.current(db)
         for run, showing in behind:
             self._show(run, showing, deployment)
+        digest.look(self._desk)
         if deployment is not None:
             _announce(self._desk, deployment)
 

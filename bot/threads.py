@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from bot.desk import Desk, Json, Me
 from lorekeeper.domain import Message
 from lorekeeper.errors import BadInput
+from lorekeeper.links import permalink
 from lorekeeper.redact import Placeholders, redact
 from lorekeeper.store import messages, reading
 from lorekeeper.text import slack_to_markdown
@@ -25,17 +26,18 @@ SPOKEN = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_m
 GONE = {"thread_not_found", "message_not_found"}
 CLOSED = {"not_in_channel", "channel_not_found", "missing_scope", "is_archived"}
 
-_LINK = re.compile(r"/archives/([A-Z0-9]+)/p(\d{10})(\d{6})")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excerpt:
-    """A message with what came before it in its conversation, and what was removed from each."""
+    """A message with its conversation, all redacted alike, oldest first."""
 
     message: Message
     before: tuple[Message, ...]
-    removed: dict[str, tuple[str, ...]]  # ts -> kinds
-    has_text: bool  # False: only files
+    after: tuple[Message, ...]  # in a thread, what was said later
+
+    @property
+    def all(self) -> tuple[Message, ...]:
+        return (*self.before, self.message, *self.after)
 
 
 def thread(desk: Desk, channel: str, root: str) -> list[Message]:
@@ -48,23 +50,24 @@ def thread(desk: Desk, channel: str, root: str) -> list[Message]:
     return [read(desk.me, channel, raw, known)[0] for raw in _replies(desk, channel, root)]
 
 
-def excerpt(desk: Desk, channel: str, ts: str) -> Excerpt:
-    """A message as it is now, with what came before it, all redacted alike.
+def excerpt(desk: Desk, channel: str, ts: str, *, live: bool = False) -> Excerpt:
+    """A message as it is now, with the rest of its thread, or what a flat channel said before it.
+
+    What is stored is kept up to date, and costs no call; Slack is asked for the rest, and for all of it
+    where what was said in this very second counts (`live`).
 
     Raises:
         BadInput: it was deleted, or the bot cannot read there.
     """
-    raws = _conversation(desk, channel, ts)
-    known = Placeholders()
-    found = [read(desk.me, channel, raw, known) for raw in raws if raw["ts"] <= ts]
-    if not found or found[-1][0].ts != ts:
+    stored = [] if live else _stored(desk, channel, ts)
+    found = stored or _from_slack(desk, channel, ts)
+    message = next((one for one in found if one.ts == ts), None)
+    if message is None:
         raise BadInput("That message is not there any more.", fix="Save another one.")
-    message = found[-1][0]
     return Excerpt(
         message=message,
-        before=tuple(one for one, _ in found[:-1]),
-        removed={one.ts: kinds for one, kinds in found},
-        has_text=bool(message.text.strip()),
+        before=tuple(one for one in found if one.ts < ts),
+        after=tuple(one for one in found if one.ts > ts),
     )
 
 
@@ -95,7 +98,7 @@ def read(
         author=raw.get("user") or raw.get("bot_id") or "",
         text=clean.text,
         thread_ts=thread_ts,
-        permalink=permalink(me, channel, raw["ts"], thread_ts),
+        permalink=permalink(me.url, channel, raw["ts"], thread_ts),
         is_bot=bool(raw.get("bot_id")),
         edited_ts=(raw.get("edited") or {}).get("ts"),
     )
@@ -106,32 +109,28 @@ def is_spoken(raw: Json) -> bool:
     return raw.get("subtype") in SPOKEN and not raw.get("hidden")
 
 
-def permalink(me: Me, channel: str, ts: str, thread_ts: str | None = None) -> str:
-    """The address of a message, as `chat.getPermalink` gives it, without asking."""
-    address = f"{me.url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
-    if thread_ts and thread_ts != ts:
-        address += f"?thread_ts={thread_ts}&cid={channel}"
-    return address
-
-
-def place_of(link: str) -> tuple[str, str]:
-    """Channel and `ts` of a message's link.
-
-    Raises:
-        BadInput: it is not a link to a message.
-    """
-    found = _LINK.search(link)
-    if found is None:
-        raise BadInput(
-            "That is not a link to a message.",
-            fix="Use *Copy link* in the message's menu, and paste it.",
-        )
-    return found[1], f"{found[2]}.{found[3]}"
-
-
 def without_mention(me: Me, text: str) -> str:
     """What was said to the bot, without its name."""
     return re.sub(rf"\s*<@{re.escape(me.user)}(?:\|[^>]*)?>[,:]?\s*", " ", text).strip()
+
+
+def _stored(desk: Desk, channel: str, ts: str) -> list[Message]:
+    """The message's conversation, if all that is needed of it is stored."""
+    with reading(desk.engine) as db:
+        message = messages.get(db, channel, ts)
+        if message is None:
+            return []
+        if message.root != ts or message.thread_ts:
+            thread = messages.thread(db, channel, message.root)
+            return thread if thread[0].ts == message.root else []
+        before = messages.before(db, channel, ts, limit=BEFORE)
+        is_all = len(before) == BEFORE or messages.backfilled_to(db, channel)[1]
+        return [*before, message] if is_all else []
+
+
+def _from_slack(desk: Desk, channel: str, ts: str) -> list[Message]:
+    known = Placeholders()
+    return [read(desk.me, channel, raw, known)[0] for raw in _conversation(desk, channel, ts)]
 
 
 def _conversation(desk: Desk, channel: str, ts: str) -> list[Json]:

@@ -13,7 +13,7 @@ PROMPTS = (
 
 def introduce(desk: Desk, channel: str) -> None:
     """Said once, when the bot comes into a channel."""
-    emoji = desk.settings.bot.capture_emoji
+    emoji = desk.settings.bot.save_emoji[0]
     desk.client.chat_postMessage(
         channel=channel,
         text=f"Hello. React with :{emoji}: on a good answer, and I keep it.",

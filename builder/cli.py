@@ -1,4 +1,4 @@
-"""`lore worker`, `retrain`, `runs`, `cancel`, `adapters` and `dataset`: typed words in, tables out."""
+"""`lore worker`, `retrain`, `runs`, `cancel` and `adapters`: typed words in, tables out."""
 
 from __future__ import annotations
 
@@ -19,15 +19,8 @@ from lorekeeper.domain import Adapter, Arm, Run
 from lorekeeper.errors import BadInput
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters as adapter_store
-from lorekeeper.store import datasets, deployments, reading
+from lorekeeper.store import deployments, reading
 from lorekeeper.store import runs as run_store
-
-dataset = typer.Typer(
-    help="Freeze, list and show dataset versions.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
 
 
 def worker() -> None:
@@ -113,44 +106,6 @@ def adapters() -> None:
         is_current = current is not None and current.adapter_id == adapter.id
         table.add_row("●" if is_current else "", *_cells(adapter))
     Console().print(table)
-
-
-@dataset.command()
-def freeze() -> None:
-    """Freeze what may be trained on; nothing changes where nothing is new."""
-    from builder.freeze import freeze as make
-
-    settings, engine = _open()
-    made = make(engine, settings, by=getpass.getuser())
-    typer.echo(f"{made.name} ({made.hash[:12]}): {made.train} to train on, {made.heldout} held out")
-
-
-@dataset.command("list")
-def list_versions() -> None:
-    """List every version, newest first."""
-    _, engine = _open()
-    table = Table("Version", "Train", "Held out", "Hash", "Frozen", "By", box=None)
-    with reading(engine) as db:
-        for made in reversed(datasets.all(db)):
-            table.add_row(
-                made.name, str(made.train), str(made.heldout), made.hash[:12],
-                _when(made.created_at), made.created_by,
-            )  # fmt: skip
-    Console().print(table)
-
-
-@dataset.command()
-def show(name: Annotated[str, typer.Argument(help="A version, such as d3.")]) -> None:
-    """Show a version's card."""
-    from rich.markdown import Markdown
-
-    from lorekeeper.artifacts import ArtifactStore
-
-    settings, engine = _open()
-    with reading(engine) as db:
-        made = datasets.by_name(db, name)
-    card = ArtifactStore(settings.store.data).open(made.folder) / "card.md"
-    Console().print(Markdown(card.read_text(encoding="utf-8")))
 
 
 def _open() -> tuple[Settings, Engine]:

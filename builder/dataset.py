@@ -26,9 +26,12 @@ class Row:
     source: str
     scope: str
     answer_ts: str
+    channel: str = ""
     authors: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     redactions: tuple[str, ...] = ()
+    also_asked: tuple[str, ...] = ()  # other wordings of the question, from merged pairs
+    rejected_answer: str | None = None  # of a correction: the answer that it replaces
 
 
 def row_of(pair: Pair) -> Row:
@@ -40,15 +43,18 @@ def row_of(pair: Pair) -> Row:
         source=pair.source,
         scope=pair.scope,
         answer_ts=pair.answer_ts,
+        channel=pair.channel,
         authors=pair.authors,
         tags=pair.tags,
         redactions=pair.redactions,
+        also_asked=pair.also_asked,
+        rejected_answer=pair.rejected_answer,
     )
 
 
 def write(folder: Path, split: str, rows: Iterable[Row]) -> None:
     """Write one line a row. The same rows give the same bytes."""
-    lines = [json.dumps(_line(row), ensure_ascii=False, sort_keys=True) for row in rows]
+    lines = [json.dumps(line_of(row), ensure_ascii=False, sort_keys=True) for row in rows]
     (folder / FILES[split]).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -59,7 +65,7 @@ def read(folder: Path, split: str) -> list[Row]:
     return [_row(json.loads(line)) for line in text.split("\n") if line]
 
 
-def _line(row: Row) -> dict[str, Any]:
+def line_of(row: Row) -> dict[str, Any]:
     """`messages` is what other trainers read; the instructions are added when it is tokenised."""
     values: dict[str, Any] = plain(row)
     turns = [

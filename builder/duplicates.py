@@ -1,20 +1,15 @@
 """Pairs in, groups of pairs that must not part in a split out.
 
 Pairs belong together when they come from one conversation, or when the question or the answer of
-one says nearly the same as that of another. Similarity is the Jaccard index of the word sets; only
-candidates that share a rare word are compared (prefix filtering, Bayardo et al. 2007), which finds
-exactly the pairs that comparing all of them would.
+one says nearly the same as that of another, by the words that they share.
 """
 
 from __future__ import annotations
 
-import math
-import re
-import unicodedata
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from lorekeeper.domain import Pair
+from lorekeeper.similar import SimilarTexts, words
 
 THRESHOLD = 0.8
 """Share of common words from which two texts count as the same: one word in five may differ."""
@@ -23,8 +18,6 @@ ANSWER_WORDS = 8
 """Shorter texts ("any idea?", "yes, that works") recur without meaning the same, and would chain
 unrelated conversations into one group. Word for word the same counts at any length when both the
 question and the answer are."""
-
-_WORD = re.compile(r"\w+")
 
 
 def groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
@@ -40,23 +33,11 @@ def groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 def near(texts: Sequence[str], *, least_words: int) -> Iterator[tuple[int, int]]:
     """Indexes of texts with at least `least_words` different words that say nearly the same."""
-    sets = [words(text) for text in texts]
-    rarity = Counter(word for found in sets for word in found)
-    seen: defaultdict[str, list[int]] = defaultdict(list)
-    for index, found in enumerate(sets):
-        if len(found) < least_words:
-            continue
-        prefix = _prefix(found, rarity)
-        for other in {candidate for word in prefix for candidate in seen[word]}:
-            if _jaccard(found, sets[other]) >= THRESHOLD:
-                yield other, index
-        for word in prefix:
-            seen[word].append(index)
-
-
-def words(text: str) -> frozenset[str]:
-    """The different words of a text, whatever their case and form."""
-    return frozenset(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    seen = SimilarTexts[int](THRESHOLD)
+    for index, found in enumerate(map(words, texts)):
+        if len(found) >= least_words:
+            yield from ((other, index) for other, _ in seen.like(found))
+            seen.put(index, found)
 
 
 def _links(pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
@@ -78,13 +59,3 @@ def _find(leader: list[int], index: int) -> int:
         leader[index] = leader[leader[index]]
         index = leader[index]
     return index
-
-
-def _prefix(found: frozenset[str], rarity: Counter[str]) -> list[str]:
-    """The rarest words; two sets as similar as `THRESHOLD` share at least one of them."""
-    ordered = sorted(found, key=lambda word: (rarity[word], word))
-    return ordered[: len(ordered) - math.ceil(THRESHOLD * len(ordered)) + 1]
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other)

@@ -1,8 +1,9 @@
 """Pairs and what was on which side before in, the pairs to train on and the pairs to judge by out.
 
 A conversation is never split, and stays on its side for ever: a question that an earlier adapter
-was judged by is never trained on, so versions stay comparable. That is also why the newest answers
-are not held out as such: they would never be learned.
+was judged by is never trained on, so versions stay comparable. By time, the newest conversations of
+each version are held out, which judges an adapter by what it could not know yet, and costs that these
+are never learned; random is the default for that reason.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.duplicates import groups
-from lorekeeper.domain import Pair
+from lorekeeper.domain import Pair, said_at
 from lorekeeper.errors import BadInput
 from lorekeeper.store.datasets import HELDOUT
 
@@ -23,10 +24,12 @@ class Split:
     heldout: tuple[Pair, ...]
 
 
-def split(pairs: Sequence[Pair], *, share: float, known: Mapping[str, str]) -> Split:
+def split(
+    pairs: Sequence[Pair], *, share: float, known: Mapping[str, str], by: str = "random"
+) -> Split:
     """Put each group of pairs on one side, about `share` of the pairs on the held-out one.
 
-    `known` is the side of each conversation in earlier versions. Where near-duplicates join
+    New groups are held out at `random`, or `by` "time" the newest first. `known` is the side of each conversation in earlier versions. Where near-duplicates join
     conversations of both sides, all of them are held out: what judges must not be learned.
 
     Raises:
@@ -40,6 +43,7 @@ def split(pairs: Sequence[Pair], *, share: float, known: Mapping[str, str]) -> S
         )
     held = [part for part in parts if HELDOUT in _sides(part, known)]
     new = [part for part in parts if not _sides(part, known)]
+    new.sort(key=_newest_first if by == "time" else _place)
     held += _choose(new, wanted=share * len(pairs) - sum(map(len, held)), need=not held)
     held_ids = {pair.id for part in held for pair in part}
     made = Split(
@@ -77,16 +81,20 @@ def _sides(part: Sequence[Pair], known: Mapping[str, str]) -> set[str]:
 
 
 def _choose(new: Sequence[list[Pair]], *, wanted: float, need: bool) -> list[list[Pair]]:
-    """Groups in the order of their hash, as long as they bring the share closer; one at least if needed."""
+    """Groups in their order, as long as they bring the share closer; one at least if needed."""
     chosen: list[list[Pair]] = []
-    ordered = sorted(new, key=_place)
-    for part in ordered:
+    for part in new:
         if len(part) <= 2 * wanted:
             chosen.append(part)
             wanted -= len(part)
-    if need and not chosen and ordered:
-        chosen = [min(ordered, key=len)]
+    if need and not chosen and new:
+        chosen = [min(new, key=len)]
     return chosen
+
+
+def _newest_first(part: Sequence[Pair]) -> tuple[float, str]:
+    """A conversation is as new as its newest answer, however late that was saved."""
+    return -max(said_at(pair) for pair in part), _place(part)
 
 
 def _place(part: Sequence[Pair]) -> str:

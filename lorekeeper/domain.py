@@ -12,6 +12,7 @@ from typing import Any
 
 PUBLIC = "public"
 """The scope of what everyone may see. Every other scope is a channel id."""
+SLACK_TS = 17  # characters: seconds, a point, six digits
 BASE_NAME = "base"
 """The name under which every engine serves the model without an adapter."""
 
@@ -31,6 +32,19 @@ class Origin(StrEnum):
     COMMAND = "command"
     CORRECTION = "correction"
     IMPORT = "import"
+    MINED = "mined"  # found by the miner, vouched for by nobody yet
+
+
+IN_BULK = frozenset({Origin.IMPORT, Origin.MINED})
+"""Origins that bring hundreds of pairs at once: nobody wants to be told of each."""
+
+
+class ImportState(StrEnum):
+    READING = "reading"
+    MINING = "mining"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
 
 
 class RunState(StrEnum):
@@ -163,9 +177,39 @@ class Pair:
     rejected_answer: str | None = None  # of a correction: the bot's answer that it replaces
     redactions: tuple[str, ...] = ()  # kinds of what was removed, one entry each
     tags: tuple[str, ...] = ()
+    question_parts: tuple[str, ...] = ()  # `ts` of the messages that the question was joined from
+    answer_parts: tuple[str, ...] = ()  # and of those that the answer was
+    also_asked: tuple[str, ...] = ()  # other wordings of the question, from merged pairs
+    merged_into: int | None = None  # the pair that took its place
+    confidence: float | None = None  # of a mined pair: 0 to 1
 
     def can_become(self, state: PairState) -> bool:
         return state in PAIR_MOVES[self.state]
+
+
+def said_at(pair: Pair) -> float:
+    """When the answer was given, as far as is known; else when it was saved."""
+    is_slack_ts = len(pair.answer_ts) == SLACK_TS and pair.answer_ts[10] == "."
+    return float(pair.answer_ts) if is_slack_ts else pair.captured_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportJob:
+    """A channel's history being read because a person asked, and mined for candidates."""
+
+    channel: str
+    state: ImportState
+    requested_by: str
+    requested_at: float
+    messages: int = 0  # stored so far
+    pairs: int = 0  # candidates found
+    reached: str | None = None  # the oldest `ts` that was read
+    error: str | None = None
+    ended_at: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

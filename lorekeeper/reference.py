@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,7 +67,7 @@ def _line(name: str, default: object) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, SecretStr):
         return ""
-    return "[]" if value == () else str(value)
+    return json.dumps(value) if isinstance(value, tuple | dict) else str(value)
 
 
 def _default(value: object) -> str:

@@ -49,25 +49,50 @@ class Slack(Section):
     """Slack's Web API. The playground sets another one."""
 
 
+class Rules(Section):
+    """What holds in one channel instead of the workspace's rules; what is not named stays as there."""
+
+    save_emoji: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    approve_emoji: tuple[str, ...] | None = None
+    reject_emoji: tuple[str, ...] | None = None
+    capturers: tuple[str, ...] | None = None
+    reviewers: tuple[str, ...] | None = None
+    trainers: tuple[str, ...] | None = None
+    promoters: tuple[str, ...] | None = None
+
+
 class Bot(Section):
     """What people may do, and how."""
 
-    capture_emoji: str = "bookmark"
-    """React with this on a good answer to propose it."""
-    approve_emoji: str = "white_check_mark"
-    """A reviewer reacts with this on a saved answer to approve it."""
+    save_emoji: Annotated[tuple[str, ...], Field(min_length=1)] = ("bookmark",)
+    """React with one of these on a good answer to save it for review."""
+    approve_emoji: tuple[str, ...] = ("white_check_mark",)
+    """A reviewer reacts with one of these on a saved answer, or on its card, to approve it."""
+    reject_emoji: tuple[str, ...] = ("x",)
+    """A reviewer reacts with one of these on a saved answer, or on its card, to reject it."""
     review_channel: str = ""
     """Channel id where new candidates are posted for review; empty: only in the App Home."""
+    digest_hours: Annotated[float, Field(ge=0)] = 24
+    """How often the review channel is told what waits for review; 0: never."""
+    capturers: tuple[str, ...] = ()
+    """User ids and user group ids (`S…`) that may save answers. Empty: every full member."""
     reviewers: tuple[str, ...] = ()
     """User ids and user group ids (`S…`) that may review. Empty: every full member."""
     trainers: tuple[str, ...] = ()
     """User ids and user group ids that may start and cancel training. Empty: the reviewers."""
     promoters: tuple[str, ...] = ()
     """User ids and user group ids that may promote and roll back. Empty: the trainers."""
+    channels: dict[str, Rules] = {}
+    """Rules of single channels, by channel id: their own emoji and roles. `{"C0123": {"save_emoji": ["books"], "reviewers": ["S0123"]}}`."""
     train_on: tuple[str, ...] = ()
     """Ids of private channels whose pairs may be trained on. Weights have no access control: what is trained on can come out for anyone."""
     threads: Annotated[int, Field(ge=1, le=256)] = 32
     """How many events are worked on at once."""
+
+    def rules(self, channel: str) -> Bot:
+        """The rules in a channel: the workspace's, with what the channel has of its own."""
+        own = self.channels.get(channel)
+        return self.model_copy(update=own.model_dump(exclude_none=True)) if own else self
 
 
 class Store(Section):
@@ -110,6 +135,10 @@ class Train(Section):
     """The recipe that `/lore retrain` uses when none is named."""
     heldout: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
     """Share of conversations that are never trained on and that judge every adapter."""
+    split: Literal["random", "time"] = "random"
+    """Which new conversations are held out: `random` ones, or by `time` the newest ones. A conversation stays on its side for ever."""
+    stale_days: Annotated[float, Field(gt=0)] = 365
+    """The quality report names pairs whose answer is older than this."""
     min_pairs: Annotated[int, Field(ge=4)] = 20
     """Fewer approved pairs than this are not worth a run; it is refused."""
     evaluation_questions: Annotated[int, Field(ge=4)] = 200
@@ -261,4 +290,8 @@ def _as_text(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, tuple):
         return json.dumps(value)
+    if isinstance(value, dict):
+        return json.dumps(
+            {key: rules.model_dump(exclude_none=True) for key, rules in value.items()}
+        )
     return str(value)

@@ -28,6 +28,8 @@ def settings() -> None:
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else ""
+    if isinstance(value, dict):
+        return ", ".join(value)
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

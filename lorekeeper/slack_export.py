@@ -21,6 +21,7 @@ from lorekeeper.errors import BadInput
 MAX_FILE = 256 * 2**20  # bytes of one day's JSON; the largest real ones have a few MB
 MAX_RATIO = 200  # unpacked to packed; Slack's JSON packs about 10 to 1
 RATIO_FROM = 2**20  # bytes below which a ratio means nothing
+TOMBSTONE = "tombstone"  # a deleted message whose replies were kept
 PLAIN = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_message"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
 _LISTS = (
@@ -69,6 +70,9 @@ class Export:
     def __init__(self, source: _Source) -> None:
         self._source = source
         self.skipped: Counter[str] = Counter()
+        self.deleted: list[
+            tuple[str, str]
+        ] = []  # channel and `ts` of the tombstones that were read
         self.problems: list[str] = []
         self.users = tuple(_user(entry) for entry in self._list("users.json"))
         self.channels = tuple(
@@ -84,6 +88,8 @@ class Export:
                 if not isinstance(entry, dict) or not isinstance(entry.get("ts"), str):
                     self.problems.append(f"{name}: entry {position} is not a message.")
                     continue
+                if entry.get("subtype") == TOMBSTONE:
+                    self.deleted.append((channel.id, entry["ts"]))
                 if entry.get("subtype") not in PLAIN:
                     self.skipped[str(entry["subtype"])] += 1
                     continue
@@ -174,7 +180,7 @@ class _Zip:
             ) from None
         entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
         for entry in entries:
-            _refuse_dangerous(entry)
+            refuse_dangerous(entry)
         names = [entry.filename for entry in entries]
         self._top = _common_top(names)
         self._names = {name.removeprefix(self._top): name for name in names}
@@ -197,7 +203,7 @@ class _Zip:
         )
 
 
-def _refuse_dangerous(entry: zipfile.ZipInfo) -> None:
+def refuse_dangerous(entry: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
     if entry.filename.startswith("/") or ".." in parts:
         raise BadInput(

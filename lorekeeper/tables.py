@@ -53,6 +53,7 @@ cards = Table(
     Column("subject", String(64), primary_key=True),
     Column("channel", String(32), nullable=False),
     Column("ts", String(32), nullable=False),
+    Index(None, "channel", "ts"),
 )
 
 channels = Table(
@@ -80,6 +81,7 @@ messages = Table(
     Column("edited_ts", String(32)),
     Column("changed_at", Float, nullable=False),
     Index(None, "channel", "thread_ts"),
+    Index(None, "author"),
     Index(None, "changed_at"),
 )
 
@@ -106,6 +108,11 @@ pairs = Table(
     Column("rejected_answer", Text),
     Column("redactions", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("question_parts", JSON, nullable=False),
+    Column("answer_parts", JSON, nullable=False),
+    Column("also_asked", JSON, nullable=False),
+    Column("merged_into", Integer, ForeignKey("pairs.id")),
+    Column("confidence", Float),
     Column("changed_at", Float, nullable=False),
     # One live pair for each answering message; withdrawn ones make room for a new capture.
     Index(
@@ -119,6 +126,40 @@ pairs = Table(
     CheckConstraint("state IN ('candidate','approved','rejected','retired')", name="state"),
     Index(None, "state", "captured_at"),
     Index(None, "changed_at"),
+)
+
+# Which messages a pair's words come from: what is edited or deleted in Slack finds its pairs here.
+pair_messages = Table(
+    "pair_messages",
+    metadata,
+    Column("pair_id", Integer, ForeignKey("pairs.id"), primary_key=True),
+    Column("channel", String(32), primary_key=True),
+    Column("ts", String(32), primary_key=True),
+    Index(None, "channel", "ts"),
+)
+
+# People who asked that nothing they write is stored.
+opted_out = Table(
+    "opted_out",
+    metadata,
+    Column("user", String(32), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
+# A channel whose history was asked for by a person: at most one job a channel, taken up again where it stopped.
+imports = Table(
+    "imports",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("requested_by", String(32), nullable=False),
+    Column("requested_at", Float, nullable=False),
+    Column("messages", Integer, nullable=False, default=0),
+    Column("pairs", Integer, nullable=False, default=0),
+    Column("reached", String(32)),  # the oldest `ts` that was read
+    Column("error", Text),
+    Column("ended_at", Float),
+    CheckConstraint("state IN ('reading','mining','done','cancelled','failed')", name="state"),
 )
 
 # Who moved or edited which pair, when and why. Only ever added to.

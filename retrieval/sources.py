@@ -12,6 +12,7 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from lorekeeper.domain import PUBLIC, Channel, Message, Pair, PairState, Passage, PassageKind
+from lorekeeper.links import permalink
 from lorekeeper.settings import Settings
 from lorekeeper.store import messages, pairs
 from retrieval import chunks, documents
@@ -129,7 +130,8 @@ def _names(pair: Pair) -> tuple[str, ...]:
 
 def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
     answer = chunks.Turn(key="answer", text=pair.answer)
-    for part in cut(pair.question, [answer]):
+    asked = "\n".join((pair.question, *pair.also_asked))
+    for part in cut(asked, [answer]):
         yield passage(
             kind=PassageKind.PAIR,
             text=part.text,
@@ -193,7 +195,7 @@ def _of_talk(
             kind=PassageKind.THREAD,
             text=part.text,
             title=_title(asked) or _when(said[0], channel),
-            url=said[0].permalink or _link(said[0]),
+            url=said[0].permalink or permalink("", channel_id, said[0].ts),
             scope=channel.scope if channel else channel_id,
             author=said[0].author,
             at=said[-1].at,
@@ -204,11 +206,6 @@ def _of_talk(
 
 def _name(message: Message) -> str:
     return f"{message.channel}/{message.ts}"
-
-
-def _link(message: Message) -> str:
-    """Slack's own redirect: it knows the workspace of whoever opens it."""
-    return f"https://slack.com/app_redirect?channel={message.channel}&message_ts={message.ts}"
 
 
 def _when(message: Message, channel: Channel | None) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bot.alike import Alike
 from bot.blocks import pairs as shown
 from bot.blocks.runs import line
-from bot.blocks.text import Block, context, divider, escaped, header, section
+from bot.blocks.text import Block, context, divider, escaped, header, person, section
 from lorekeeper.domain import Deployment, Pair, PairState, Run
 
 
 def view(
     *,
     waiting: Sequence[Pair],
+    alike: Mapping[int, Sequence[Alike]],
     counts: Mapping[PairState, int],
     thumbs: tuple[int, int],
     deployment: Deployment | None,
@@ -20,7 +22,7 @@ def view(
     may_review: bool,
     emoji: str,
 ) -> Block:
-    """At most 100 blocks, of which a pair takes six."""
+    """At most 100 blocks, of which a pair takes six, or ten where it is like two others."""
     return {
         "type": "home",
         "blocks": [
@@ -29,7 +31,7 @@ def view(
             section(served(deployment)),
             divider(),
             header("Waiting for review"),
-            *_queue(waiting, counts, may_review, emoji),
+            *_queue(waiting, alike, counts, may_review, emoji),
             divider(),
             header("Last runs"),
             section("\n".join(map(line, runs)) or "None yet. `/lore retrain` starts one."),
@@ -42,11 +44,7 @@ def served(deployment: Deployment | None) -> str:
     """What answers now, since when, and by whose decision."""
     if deployment is None:
         return "*Serving* the base model; no adapter was promoted yet."
-    by = (
-        f"<@{deployment.by}>"
-        if deployment.by.startswith(("U", "W"))
-        else escaped(deployment.by, 60)
-    )
+    by = person(deployment.by)
     state = "" if deployment.loaded_at else " _The engine has not loaded it yet._"
     if deployment.error:
         state = f" :warning: The engine could not load it: {escaped(deployment.error, 300)}"
@@ -67,12 +65,16 @@ def _numbers(counts: Mapping[PairState, int], thumbs: tuple[int, int]) -> str:
 
 
 def _queue(
-    waiting: Sequence[Pair], counts: Mapping[PairState, int], may_review: bool, emoji: str
+    waiting: Sequence[Pair],
+    alike: Mapping[int, Sequence[Alike]],
+    counts: Mapping[PairState, int],
+    may_review: bool,
+    emoji: str,
 ) -> list[Block]:
     if not may_review:
         return [section("Reviewers decide on what was saved.")]
     if not waiting:
         return [section(f"Nothing. React with :{emoji}: on a good answer to add something.")]
     more = counts[PairState.CANDIDATE] - len(waiting)
-    cards = [block for pair in waiting for block in [*shown.card(pair), divider()]]
+    cards = [block for pair in waiting for block in [*shown.card(pair, alike[pair.id]), divider()]]
     return [*cards, *([context(f"{more} more wait behind these.")] if more > 0 else [])]

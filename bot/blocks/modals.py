@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.blocks.text import Block, actions, button, context, plain, section
-from lorekeeper.domain import Answer, Pair
+from bot.alike import Alike
+from bot.blocks import pairs
+from bot.blocks.text import (
+    OPTION,
+    Block,
+    actions,
+    button,
+    context,
+    option,
+    plain,
+    section,
+    shorten,
+)
+from lorekeeper.domain import Answer, Message, Pair
 
-LONGEST = 3000  # characters that an input takes
+LONGEST = 3000  # characters that an input takes; a longer text is shown in several
+CONTINUED = "__"  # between an input's name and the number of its part
+CHOICES = 100  # options that a menu takes
 
 
 def loading(title: str) -> Block:
@@ -22,9 +36,9 @@ def edit_pair(pair: Pair, *, approving: bool = False) -> Block:
     return _modal(
         "Edit the pair",
         [
-            _input("question", "Question", pair.question),
-            _input("answer", "Answer", pair.answer),
-            _input("tags", "Tags", ", ".join(pair.tags), many_lines=False, optional=True),
+            *_long_input("question", "Question", pair.question),
+            *_long_input("answer", "Answer", pair.answer),
+            _tags(", ".join(pair.tags)),
             context("Approve it in the queue afterwards." if approving else "It stays in review."),
         ],
         callback="edit_pair",
@@ -33,17 +47,43 @@ def edit_pair(pair: Pair, *, approving: bool = False) -> Block:
     )
 
 
-def save_pair(*, channel: str, ts: str, origin: str, question: str, answer: str) -> Block:
-    """Save an answer, with the question as it was found or as the person words it."""
+def save_pair(
+    *,
+    channel: str,
+    ts: str,
+    origin: str,
+    question: str,
+    answer: str,
+    parts: Sequence[str],
+    choices: Sequence[Message],
+    tags: str = "",
+) -> Block:
+    """Save an answer, with the question as it was found or as the person words it.
+
+    `choices` are the messages that the answer may be joined from, `parts` the `ts` of those that it is.
+    """
+    told = "-".join(
+        parts
+    )  # another choice is another field, or Slack would keep the old text in it
     return _modal(
         "Save as Q&A",
         [
-            _input("question", "Question", question, hint="What should somebody ask to get this?"),
-            _input("answer", "Answer", answer),
+            *_long_input(
+                "question", "Question", question, hint="What should somebody ask to get this?"
+            ),
+            *_joining(parts, choices),
+            *_long_input("answer", "Answer", answer, block_id=f"answer:{told}"[:200]),
+            _tags(tags),
         ],
         callback="save_pair",
         submit="Save",
-        about={"channel": channel, "ts": ts, "origin": origin, "answer": _mark(answer)},
+        about={
+            "channel": channel,
+            "ts": ts,
+            "origin": origin,
+            "question": _mark(question),
+            "answer": _mark(answer),
+        },
     )
 
 
@@ -73,8 +113,8 @@ def correct_answer(answer: Answer) -> Block:
         "What was wrong?",
         [
             _input("reason", "Reason", "", many_lines=False, optional=True),
-            _input("question", "Question", answer.question),
-            _input(
+            *_long_input("question", "Question", answer.question),
+            *_long_input(
                 "answer",
                 "Better answer",
                 answer.text,
@@ -94,6 +134,11 @@ def show(title: str, blocks: list[Block]) -> Block:
     return _modal(title, blocks)
 
 
+def show_pair(pair: Pair, alike: Sequence[Alike]) -> Block:
+    """A pair's card, with its buttons."""
+    return _modal(pairs.title(pair), pairs.card(pair, alike), about={"pair": pair.id})
+
+
 def about(view: Mapping[str, Any]) -> dict[str, Any]:
     """What the modal is about, as it was said when it was opened."""
     kept: dict[str, Any] = json.loads(view.get("private_metadata") or "{}")
@@ -102,17 +147,30 @@ def about(view: Mapping[str, Any]) -> dict[str, Any]:
 
 def filled(view: Mapping[str, Any]) -> dict[str, str]:
     """What the person wrote, by the name of the input; "" where nothing was."""
-    values = view["state"]["values"]
-    return {
-        name: (element.get("value") or "").strip()
-        for fields in values.values()
-        for name, element in fields.items()
-    }
+    written: dict[str, str] = {}
+    for fields in view["state"]["values"].values():
+        for action_id, element in fields.items():
+            name = action_id.partition(CONTINUED)[0]
+            written[name] = written.get(name, "") + (element.get("value") or "")
+    return {name: text.strip() for name, text in written.items()}
+
+
+def chosen(view: Mapping[str, Any]) -> tuple[str, ...]:
+    """The `ts` of the messages that the person chose for the answer."""
+    for fields in view["state"]["values"].values():
+        if "pair_join" in fields:
+            return tuple(option["value"] for option in fields["pair_join"]["selected_options"])
+    return ()
 
 
 def was_changed(view: Mapping[str, Any], answer: str) -> bool:
     """Whether the answer differs from the one that the modal was opened with."""
     return _mark(answer) != about(view).get("answer")
+
+
+def was_asked_anew(view: Mapping[str, Any], question: str) -> bool:
+    """Whether the question differs from the one that the modal was opened with."""
+    return _mark(question) != about(view).get("question")
 
 
 def _mark(text: str) -> int:
@@ -140,6 +198,57 @@ def _modal(
     return view
 
 
+def _joining(parts: Sequence[str], choices: Sequence[Message]) -> list[Block]:
+    """A menu of the conversation's messages, where there is more than the one."""
+    options = {message.ts: option(_line(message), message.ts) for message in choices[-CHOICES:]}
+    selected = [options[ts] for ts in parts if ts in options]
+    if len(options) < 2 or not selected:
+        return []
+    menu: Block = {
+        "type": "multi_static_select",
+        "action_id": "pair_join",
+        "placeholder": plain("Messages", 150),
+        "options": list(options.values()),
+        "initial_options": selected,
+    }
+    told = section("*The answer is made of these messages.* Choose more, and they are joined.")
+    return [told | {"block_id": f"join:{'-'.join(parts)}"[:255], "accessory": menu}]
+
+
+def _line(message: Message) -> str:
+    return shorten(" ".join(message.text.split()), OPTION)
+
+
+def _tags(value: str) -> Block:
+    return _input(
+        "tags", "Tags", value, many_lines=False, optional=True, hint="With commas between them."
+    )
+
+
+def _long_input(
+    name: str,
+    label: str,
+    text: str,
+    *,
+    hint: str = "",
+    optional: bool = False,
+    block_id: str = "",
+) -> list[Block]:
+    """As many inputs as the text needs: none of it may be lost because Slack's inputs are short."""
+    parts = [text[at : at + LONGEST] for at in range(0, len(text), LONGEST)] or [""]
+    return [
+        _input(
+            f"{name}{CONTINUED}{number}" if number else name,
+            f"{label}, continued" if number else label,
+            part,
+            hint=hint if not number else "",
+            optional=optional or bool(number),
+            block_id=(f"{block_id or name}{CONTINUED}{number}" if number else block_id)[-255:],
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
 def _input(
     name: str,
     label: str,
@@ -148,6 +257,7 @@ def _input(
     hint: str = "",
     many_lines: bool = True,
     optional: bool = False,
+    block_id: str = "",
 ) -> Block:
     element: Block = {
         "type": "plain_text_input",
@@ -156,10 +266,10 @@ def _input(
         "max_length": LONGEST,
     }
     if value:
-        element["initial_value"] = value[:LONGEST]
+        element["initial_value"] = value
     block: Block = {
         "type": "input",
-        "block_id": name,
+        "block_id": block_id or name,
         "label": plain(label, 200),
         "element": element,
         "optional": optional,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
+from bot.alike import Alike
 from bot.blocks.text import (
     Block,
     actions,
@@ -11,14 +13,19 @@ from bot.blocks.text import (
     context,
     escape,
     escaped,
+    is_slack_user,
     link,
+    person,
     quoted,
     section,
+    select,
     shorten,
 )
 from lorekeeper.domain import Origin, Pair, PairState
+from lorekeeper.similar import Likeness
 
 SHOWN = 1200  # characters of a question or an answer on a card; the modal shows all
+NEIGHBOUR = 300  # characters of a pair that it is like
 
 VERBS = {
     PairState.APPROVED: ":white_check_mark: Approved",
@@ -31,7 +38,11 @@ ORIGINS = {
     Origin.COMMAND: "saved",
     Origin.CORRECTION: "corrected",
     Origin.IMPORT: "imported",
+    Origin.MINED: "mined",
 }
+REASONS = ("wrong", "out of date", "not a question", "not understandable alone", "too private")
+"""What a pair is rejected for most; anything else is typed."""
+OTHER = "other"
 
 
 def saved(pair: Pair) -> list[Block]:
@@ -47,14 +58,31 @@ def saved(pair: Pair) -> list[Block]:
     ]
 
 
-def card(pair: Pair) -> list[Block]:
+def card(pair: Pair, alike: Sequence[Alike] = ()) -> list[Block]:
     """A pair for a reviewer: with buttons while it is a candidate, afterwards with who decided."""
-    return [
+    shown = [
         section(f"*{escape(title(pair))}*"),
         *_wording(pair),
         *_replaced(pair),
-        context(_provenance(pair), removed(pair)),
-        *([_review_buttons(pair)] if pair.state is PairState.CANDIDATE else [_verdict(pair)]),
+        context(_provenance(pair), removed(pair), _tagged(pair)),
+    ]
+    if pair.state is not PairState.CANDIDATE:
+        return [*shown, _verdict(pair), *_reopening(pair)]
+    neighbours = [block for one in alike for block in _neighbour(pair, one)]
+    return [*shown, *neighbours, _review_buttons(pair)]
+
+
+def brief(pair: Pair, alike: Sequence[Alike] = ()) -> list[Block]:
+    """A candidate among several in one message: short, with the same buttons."""
+    likeness = "".join(f"\n{_likeness(one)}" for one in alike)
+    question, answer = quoted(pair.question, NEIGHBOUR), quoted(pair.answer, NEIGHBOUR)
+    return [
+        section(f"*{escape(title(pair))}* · {_provenance(pair)}\n{question}\n{answer}{likeness}"),
+        actions(
+            button("Approve", "pair_approve", str(pair.id), style="primary"),
+            button("Reject", "pair_refuse", str(pair.id), style="danger"),
+            button("Open", "pair_open", str(pair.id)),
+        ),
     ]
 
 
@@ -64,7 +92,7 @@ def sealed_card(pair: Pair) -> list[Block]:
     where = f"Its words stay in <#{pair.channel}>, which is private."
     shown = [
         section(f"*{escape(title(pair))}*\n{'Its words are gone.' if is_gone else where}"),
-        context(f"{ORIGINS[pair.origin]} by <@{pair.captured_by}>"),
+        context(f"{ORIGINS[pair.origin]} by {person(pair.captured_by)}"),
     ]
     if pair.state is PairState.CANDIDATE:
         return [*shown, actions(button("Open", "pair_open", str(pair.id)))]
@@ -90,8 +118,9 @@ def summary(pair: Pair) -> str:
 
 
 def _wording(pair: Pair) -> list[Block]:
+    also = "".join(f"\n_also asked:_ {escaped(one, 200)}" for one in pair.also_asked[:3])
     return [
-        section(f"*Question*\n{quoted(pair.question, SHOWN)}"),
+        section(f"*Question*\n{quoted(pair.question, SHOWN)}{also}"),
         section(f"*Answer*\n{quoted(pair.answer, SHOWN)}"),
     ]
 
@@ -104,21 +133,59 @@ def _replaced(pair: Pair) -> list[Block]:
 
 def _provenance(pair: Pair) -> str:
     source = link(pair.source, "source") if pair.source else "no link"
-    return f"{ORIGINS[pair.origin]} by <@{pair.captured_by}> · {source}"
+    sure = f", {pair.confidence:.0%} sure" if pair.confidence is not None else ""
+    return f"{ORIGINS[pair.origin]} by {person(pair.captured_by)}{sure} · {source}"
+
+
+def _tagged(pair: Pair) -> str:
+    return " ".join(f":label: {escaped(tag, 40)}" for tag in pair.tags[:10])
+
+
+def _neighbour(pair: Pair, one: Alike) -> list[Block]:
+    """What the pair is like, and what one press does about it."""
+    value, other = f"{pair.id}:{one.pair.id}", one.pair.id
+    told = section(f"{_likeness(one)}\n{quoted(one.pair.answer, NEIGHBOUR)}")
+    if one.likeness is Likeness.DUPLICATE:
+        return [told, actions(button(f"Merge into {other}", "pair_merge", value))]
+    return [
+        told,
+        actions(
+            button(f"This one is right: replace {other}", "pair_replace", value),
+            button(f"Pair {other} is right: reject this", "pair_beaten", value),
+        ),
+    ]
+
+
+def _likeness(one: Alike) -> str:
+    which = f"{one.pair.state} pair {one.pair.id}"
+    asked = link(one.pair.source, one.pair.question, limit=150)
+    if one.likeness is Likeness.DUPLICATE:
+        return f":busts_in_silhouette: Says the same as {which}: {asked}"
+    return f":zap: Contradicts {which}: {asked}"
 
 
 def _review_buttons(pair: Pair) -> Block:
     value = str(pair.id)
+    reasons = [(reason.capitalize(), f"{value}:{reason}") for reason in REASONS]
     return actions(
         button("Approve", "pair_approve", value, style="primary"),
         button("Edit", "pair_edit", value),
-        button("Reject", "pair_reject", value, style="danger"),
+        button("Reject", "pair_refuse", value, style="danger"),
+        select(
+            "Reject because…", "pair_reject", [*reasons, ("Another reason…", f"{value}:{OTHER}")]
+        ),
     )
+
+
+def _reopening(pair: Pair) -> list[Block]:
+    if pair.state is PairState.RETIRED:
+        return []
+    return [actions(button("Review again", "pair_reopen", str(pair.id)))]
 
 
 def _verdict(pair: Pair) -> Block:
     verb = VERBS.get(pair.state, pair.state)
-    by = f" by <@{pair.decided_by}>" if _is_person(pair.decided_by) else ""
+    by = f" by <@{pair.decided_by}>" if is_slack_user(pair.decided_by) else ""
     at = (
         f" <!date^{int(pair.decided_at)}^{{date_short_pretty}} {{time}}|then>"
         if pair.decided_at
@@ -126,7 +193,3 @@ def _verdict(pair: Pair) -> Block:
     )
     why = f" — {escaped(pair.reason, 500)}" if pair.reason else ""
     return context(f"{verb}{by}{at}{why}")
-
-
-def _is_person(by: str | None) -> bool:
-    return bool(by) and by is not None and by[0] in "UW" and by.isalnum()

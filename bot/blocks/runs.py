@@ -10,6 +10,7 @@ from bot.blocks.text import (
     button,
     context,
     escaped,
+    person,
     quoted,
     section,
     table,
@@ -37,7 +38,7 @@ def card(run: Run, adapter: Adapter | None = None, served: Deployment | None = N
     """The run as it is now; at the end with its verdict, the comparison and what can be done."""
     head = section(
         f"*Run {run.id}* · recipe `{escaped(run.recipe, 40)}` · {STATES[run.state]}"
-        f"\nasked for by {_person(run.requested_by)}"
+        f"\nasked for by {person(run.requested_by)}"
     )
     if run.is_over:
         return [head, *_ending(run, adapter, served)]
@@ -46,7 +47,7 @@ def card(run: Run, adapter: Adapter | None = None, served: Deployment | None = N
 
 def line(run: Run) -> str:
     """The run in one line of mrkdwn."""
-    who = _person(run.requested_by)
+    who = person(run.requested_by)
     detail = f": {escaped(run.error, 200)}" if run.error else ""
     step = f" {run.progress.step}/{run.progress.steps}" if run.state is RunState.RUNNING else ""
     return (
@@ -70,7 +71,7 @@ def loaded(deployment: Deployment) -> list[Block]:
         ]
     return [
         section(
-            f":zap: `{deployment.adapter}` answers now, promoted by {_person(deployment.by)}:"
+            f":zap: `{deployment.adapter}` answers now, promoted by {person(deployment.by)}:"
             f" {escaped(deployment.why, 1000)}"
         ),
         actions(_roll_back()),
@@ -107,7 +108,7 @@ def _ending(run: Run, adapter: Adapter | None, served: Deployment | None) -> lis
             context("What was trained so far is kept: `/lore retrain` starts anew."),
         ]
     if run.state is RunState.CANCELLED or adapter is None:
-        by = _person(run.cancel_requested_by) if run.cancel_requested_by else "somebody"
+        by = person(run.cancel_requested_by) if run.cancel_requested_by else "somebody"
         return [section(f"Cancelled by {by}. What is served did not change.")]
     return [
         section(_verdict(adapter)),
@@ -167,7 +168,7 @@ def _roll_back() -> Block:
 
 def _cancelling(run: Run) -> list[Block]:
     if run.cancel_requested_by:
-        return [context(f"{_person(run.cancel_requested_by)} asked it to stop; it stops soon.")]
+        return [context(f"{person(run.cancel_requested_by)} asked it to stop; it stops soon.")]
     return [
         actions(
             button(
@@ -217,7 +218,3 @@ def _mean(evaluation: Evaluation, arm: Arm) -> float:
 
 def _answers(evaluation: Evaluation, arm: Arm) -> tuple[str, ...]:
     return next((s.answers for s in evaluation.arms if s.arm is arm), ())
-
-
-def _person(by: str) -> str:
-    return f"<@{by}>" if by[:1] in {"U", "W"} and by.isalnum() else f"`{escaped(by, 60)}`"

@@ -12,11 +12,13 @@ SECTION = 3000  # characters of a section's text
 CONTEXT_ELEMENTS = 10
 MARKDOWN = 11_500  # of a `markdown` block: Slack says 12,000 and counts some characters twice
 BUTTON = 75
+OPTION = 75
 VALUE = 2000
 URL = 3000
 HEADER = 150
 FALLBACK = 900  # characters of a message's plain text: 4 bytes each stay below Slack's 4,000
 
+_SLACK_USER = re.compile(r"[UW][A-Z0-9]+")
 _MARKUP = re.compile(r"[&<>]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -70,6 +72,17 @@ def link(url: str, label: str, *, limit: int = 200) -> str:
     """A mrkdwn link, or only its label where there is no address that Slack would open."""
     shown = escaped(label.replace("\n", " ").replace("|", "¦"), limit)
     return f"<{url}|{shown}>" if opens(url) else shown
+
+
+def person(by: str | None) -> str:
+    """A mention of a Slack user; of anybody else, such as an operating-system user, the name."""
+    if by and _SLACK_USER.fullmatch(by):
+        return f"<@{by}>"
+    return f"`{escaped(by or 'somebody', 60)}`"
+
+
+def is_slack_user(by: str | None) -> bool:
+    return bool(by and _SLACK_USER.fullmatch(by))
 
 
 def opens(url: str) -> bool:
@@ -163,6 +176,20 @@ def button(
 
 def actions(*elements: Block) -> Block:
     return {"type": "actions", "elements": list(elements)}
+
+
+def select(label: str, action_id: str, options: Sequence[tuple[str, str]]) -> Block:
+    """A menu of (label, value)."""
+    return {
+        "type": "static_select",
+        "action_id": action_id,
+        "placeholder": plain(label, 150),
+        "options": [option(text, value) for text, value in options],
+    }
+
+
+def option(label: str, value: str) -> Block:
+    return {"text": plain(label, OPTION), "value": value}
 
 
 def table(rows: Sequence[Sequence[str]]) -> Block:

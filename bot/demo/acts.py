@@ -93,7 +93,7 @@ def connect(stage: Stage, act: Act) -> None:
 
 def capture(stage: Stage, act: Act) -> None:
     """Each reaction is answered with a note that only the person who reacted sees."""
-    emoji = stage.settings.bot.capture_emoji
+    emoji = stage.settings.bot.save_emoji[0]
     wanted = stage.script.reactions
     for reaction in wanted:
         member = stage.member(reaction.user)

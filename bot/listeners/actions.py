@@ -6,12 +6,13 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot import capture, feedback, home, reply, review, runs
+from bot import capture, digest, feedback, forget, history, home, reply, review, runs
 from bot.blocks import modals
 from bot.blocks import pairs as pair_blocks
+from bot.blocks import people as people_blocks
 from bot.desk import Desk, Json
 from bot.door import Listener, acknowledge, door
-from bot.opening import capture_modal
+from bot.opening import capture_modal, join
 from bot.tell import respond, take_away
 from lorekeeper.domain import PairState
 
@@ -23,12 +24,50 @@ def register(app: App, desk: Desk) -> None:
 
 def pair_approve(desk: Desk, body: Json) -> None:
     review.decide(desk, _pair(body), PairState.APPROVED, by=_by(body))
-    _redraw_home(desk, body)
+    _redraw(desk, body)
+
+
+def pair_refuse(desk: Desk, body: Json) -> None:
+    review.decide(desk, _pair(body), PairState.REJECTED, by=_by(body))
+    _redraw(desk, body)
 
 
 def pair_reject(desk: Desk, body: Json) -> None:
-    pair = review.seen_by(desk, _pair(body), by=_by(body))
-    _open(desk, body, modals.reject_pair(pair))
+    pair_id, _, reason = _chosen(body).partition(":")
+    if reason == pair_blocks.OTHER:
+        pair = review.seen_by(desk, int(pair_id), by=_by(body))
+        _open(desk, body, modals.reject_pair(pair))
+        return
+    review.decide(desk, int(pair_id), PairState.REJECTED, by=_by(body), reason=reason)
+    _redraw(desk, body)
+
+
+def pair_reopen(desk: Desk, body: Json) -> None:
+    review.reopen(desk, _pair(body), by=_by(body))
+    _redraw(desk, body)
+
+
+def pair_merge(desk: Desk, body: Json) -> None:
+    pair_id, into = _two_pairs(body)
+    review.merge(desk, pair_id, into, by=_by(body))
+    _redraw(desk, body)
+
+
+def pair_replace(desk: Desk, body: Json) -> None:
+    pair_id, old = _two_pairs(body)
+    review.replace(desk, pair_id, old, by=_by(body))
+    _redraw(desk, body)
+
+
+def pair_beaten(desk: Desk, body: Json) -> None:
+    pair_id, right = _two_pairs(body)
+    why = f"contradicts pair {right}, which is right"
+    review.decide(desk, pair_id, PairState.REJECTED, by=_by(body), reason=why)
+    _redraw(desk, body)
+
+
+def pair_join(desk: Desk, body: Json) -> None:
+    join(desk, body)
 
 
 def pair_edit(desk: Desk, body: Json) -> None:
@@ -38,7 +77,8 @@ def pair_edit(desk: Desk, body: Json) -> None:
 
 def pair_open(desk: Desk, body: Json) -> None:
     pair = review.seen_by(desk, _pair(body), by=_by(body))
-    _open(desk, body, modals.show(pair_blocks.title(pair), pair_blocks.card(pair)))
+    alike = review.alike(desk, pair, by=_by(body))
+    _open(desk, body, modals.show_pair(pair, alike))
 
 
 def pair_undo(desk: Desk, body: Json) -> None:
@@ -78,9 +118,28 @@ def run_rollback(desk: Desk, body: Json) -> None:
     respond(body, f"Back to `{deployment.adapter}`; I say when it answers.")
 
 
+def import_cancel(desk: Desk, body: Json) -> None:
+    history.cancel(desk, _value(body), by=_by(body))
+
+
+def import_resume(desk: Desk, body: Json) -> None:
+    history.begin(desk, _value(body), by=_by(body), told_in=body["container"]["channel_id"])
+
+
+def people_forget(desk: Desk, body: Json) -> None:
+    gone = forget.forget(desk, forget.ME, by=_by(body))
+    take_away(body, people_blocks.forgotten(gone))
+
+
 ACTIONS: dict[str, Listener] = {
     "pair_approve": pair_approve,
+    "pair_refuse": pair_refuse,
     "pair_reject": pair_reject,
+    "pair_reopen": pair_reopen,
+    "pair_merge": pair_merge,
+    "pair_replace": pair_replace,
+    "pair_beaten": pair_beaten,
+    "pair_join": pair_join,
     "pair_edit": pair_edit,
     "pair_open": pair_open,
     "pair_undo": pair_undo,
@@ -90,6 +149,9 @@ ACTIONS: dict[str, Listener] = {
     "run_cancel": run_cancel,
     "run_promote": run_promote,
     "run_rollback": run_rollback,
+    "import_cancel": import_cancel,
+    "import_resume": import_resume,
+    "people_forget": people_forget,
 }
 
 
@@ -113,6 +175,29 @@ def _open(desk: Desk, body: Json, view: Json) -> None:
     opening(trigger_id=body["trigger_id"], view=view)
 
 
-def _redraw_home(desk: Desk, body: Json) -> None:
-    if (body.get("view") or {}).get("type") == "home":
+def _chosen(body: Json) -> str:
+    return str(body["actions"][0]["selected_option"]["value"])
+
+
+def _two_pairs(body: Json) -> tuple[int, int]:
+    one, _, other = _value(body).partition(":")
+    return int(one), int(other)
+
+
+def _redraw(desk: Desk, body: Json) -> None:
+    """What showed the button shows what came of it; a pair's card does so by itself."""
+    view, container = body.get("view") or {}, body.get("container") or {}
+    if view.get("type") == "home":
         home.publish(desk, _by(body))
+    elif view.get("type") == "modal":
+        _redraw_pair(desk, view, _by(body))
+    elif container.get("type") == "message":
+        digest.refresh(desk, container["channel_id"], container["message_ts"])
+
+
+def _redraw_pair(desk: Desk, view: Json, by: str) -> None:
+    shown = modals.about(view).get("pair")
+    if shown is not None:
+        pair = review.seen_by(desk, shown, by=by)
+        alike = review.alike(desk, pair, by=by)
+        desk.client.views_update(view_id=view["id"], view=modals.show_pair(pair, alike))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from slack_bolt import App
 
-from bot import backfill, capture, home, mirror, reply, review, welcome
+from bot import backfill, home, mirror, reactions, reply, welcome
 from bot.desk import Desk, Json
 from bot.door import Listener, door
 
@@ -40,17 +40,18 @@ def reaction_added(desk: Desk, body: Json) -> None:
     event, item = body["event"], body["event"]["item"]
     if item.get("type") != "message":
         return
-    place = {"channel": item["channel"], "ts": item["ts"], "by": event["user"]}
-    if event["reaction"] == desk.settings.bot.capture_emoji:
-        capture.reacted(desk, **place)
-    elif event["reaction"] == desk.settings.bot.approve_emoji:
-        review.approve_by_reaction(desk, **place)
+    reactions.added(
+        desk, channel=item["channel"], ts=item["ts"], by=event["user"], emoji=event["reaction"]
+    )
 
 
 def reaction_removed(desk: Desk, body: Json) -> None:
     event, item = body["event"], body["event"]["item"]
-    if item.get("type") == "message" and event["reaction"] == desk.settings.bot.capture_emoji:
-        capture.unreacted(desk, channel=item["channel"], ts=item["ts"], by=event["user"])
+    if item.get("type") != "message":
+        return
+    reactions.removed(
+        desk, channel=item["channel"], ts=item["ts"], by=event["user"], emoji=event["reaction"]
+    )
 
 
 def app_home_opened(desk: Desk, body: Json) -> None:

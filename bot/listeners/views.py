@@ -32,14 +32,17 @@ def edit_pair(desk: Desk, body: Json) -> None:
 def save_pair(desk: Desk, body: Json) -> None:
     about, written = modals.about(body["view"]), modals.filled(body["view"])
     is_reworded = modals.was_changed(body["view"], written["answer"])
+    is_asked_anew = modals.was_asked_anew(body["view"], written["question"])
     capture.propose(
         desk,
         channel=about["channel"],
         ts=about["ts"],
         by=_by(body),
         origin=Origin(about["origin"]),
-        question=written["question"],
+        parts=modals.chosen(body["view"]),
+        question=written["question"] if is_asked_anew else None,
         answer=written["answer"] if is_reworded else None,
+        tags=review.listed(written["tags"]),
     )
 
 

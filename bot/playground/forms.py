@@ -107,6 +107,13 @@ def chosen(element: Json, raw: Any) -> Json:
     return {"value": None if raw in (None, "") else str(raw)}
 
 
+def value_of(action: Json) -> Json:
+    """The value part of an action, as a state holds it."""
+    return {
+        name: action[name] for name in action if name.startswith("selected_") or name == "value"
+    }
+
+
 def _initial(element: Json) -> Json:
     kind = element["type"]
     if kind in _ONE_OF:

@@ -59,7 +59,12 @@ class Interactions:
     ) -> None:
         app = self._workspace.apps[view["app_id"]]
         action = self._action(view["blocks"], action_id, block_id, raw)
-        view["state"] = {"values": forms.state_values(view["blocks"], filled)}
+        values = forms.state_values(view["blocks"], filled)
+        if action_id in values.get(
+            action["block_id"], {}
+        ):  # what was chosen just now counts already
+            values[action["block_id"]][action_id] |= forms.value_of(action)
+        view["state"] = {"values": values}
         payload = self._common("block_actions", app, me) | {
             "container": {"type": "view", "view_id": view["id"]},
             "view": view,

@@ -47,3 +47,9 @@ def by_message(db: Connection, channel: str, message_ts: str) -> Answer | None:
     )
     row = found.mappings().one_or_none()
     return revive(Answer, row) if row is not None else None
+
+
+def forget_asker(db: Connection, user: str) -> None:
+    """Keep the answers, but neither who asked nor in what words."""
+    asked = update(answers).where(answers.c.asker == user)
+    db.execute(asked.values(asker="", question="(forgotten on request)"))

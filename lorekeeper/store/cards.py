@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from lorekeeper.tables import cards
 
@@ -12,6 +12,16 @@ def put(db: Connection, subject: str, *, channel: str, ts: str) -> None:
     place = {"channel": channel, "ts": ts}
     if not db.execute(update(cards).where(cards.c.subject == subject).values(place)).rowcount:
         db.execute(insert(cards).values(subject=subject, **place))
+
+
+def at(db: Connection, channel: str, ts: str) -> str | None:
+    """The subject that this message shows."""
+    return db.scalar(select(cards.c.subject).where(cards.c.channel == channel, cards.c.ts == ts))
+
+
+def drop(db: Connection, subject: str) -> None:
+    """Forget the message of `subject`, if there is one."""
+    db.execute(delete(cards).where(cards.c.subject == subject))
 
 
 def get(db: Connection, subject: str) -> tuple[str, str] | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from lorekeeper.domain import DatasetVersion
+from lorekeeper.domain import DatasetVersion, Pair, PairState
 from lorekeeper.errors import NotFound, StaleDecision
 from lorekeeper.store.rows import revive
 from lorekeeper.tables import dataset_pairs, datasets, pairs
@@ -87,6 +87,24 @@ def all(db: Connection) -> list[DatasetVersion]:
     """Every version, oldest first."""
     found = db.execute(select(datasets).order_by(datasets.c.id))
     return [revive(DatasetVersion, row) for row in found.mappings()]
+
+
+def holding(db: Connection, pair_ids: Sequence[int]) -> list[DatasetVersion]:
+    """Versions that hold one of these pairs, oldest first."""
+    with_them = select(dataset_pairs.c.dataset_id).where(dataset_pairs.c.pair_id.in_(pair_ids))
+    found = db.execute(select(datasets).where(datasets.c.id.in_(with_them)).order_by(datasets.c.id))
+    return [revive(DatasetVersion, row) for row in found.mappings()]
+
+
+def withdrawn(db: Connection, dataset_id: int) -> list[Pair]:
+    """Pairs of a version that are not approved any more, by id."""
+    found = db.execute(
+        select(pairs)
+        .join(dataset_pairs, dataset_pairs.c.pair_id == pairs.c.id)
+        .where(dataset_pairs.c.dataset_id == dataset_id, pairs.c.state != PairState.APPROVED)
+        .order_by(pairs.c.id)
+    )
+    return [revive(Pair, row) for row in found.mappings()]
 
 
 def sides(db: Connection) -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from lorekeeper.domain import Channel, Message
 from lorekeeper.store.rows import plain, revive
 from lorekeeper.tables import channels, messages
+
+LOOKED_UP = 500  # keys in one query; SQLite takes 999 parameters at least
 
 
 def put_channel(db: Connection, channel: Channel) -> None:
@@ -38,6 +41,16 @@ def put(db: Connection, message: Message) -> None:
         db.execute(insert(messages).values(values))
 
 
+def add_new(db: Connection, said: Sequence[Message]) -> int:
+    """Add those messages of one channel that are not stored, and those that are stored as they were
+    before an edit; how many that were."""
+    fresh = _fresh(db, said)
+    if fresh:
+        now = time.time()
+        db.execute(insert(messages), [plain(message) | {"changed_at": now} for message in fresh])
+    return len(fresh)
+
+
 def get(db: Connection, channel_id: str, ts: str) -> Message | None:
     row = db.execute(select(messages).where(messages.c.channel == channel_id, messages.c.ts == ts))
     found = row.mappings().one_or_none()
@@ -48,6 +61,17 @@ def remove(db: Connection, channel_id: str, ts: str) -> bool:
     """Delete a message; whether it was there."""
     gone = db.execute(delete(messages).where(messages.c.channel == channel_id, messages.c.ts == ts))
     return bool(gone.rowcount)
+
+
+def written_by(db: Connection, user: str) -> list[tuple[str, str]]:
+    """Channel and `ts` of every message of this person."""
+    found = db.execute(select(messages.c.channel, messages.c.ts).where(messages.c.author == user))
+    return [(channel_id, ts) for channel_id, ts in found]
+
+
+def remove_author(db: Connection, user: str) -> int:
+    """Delete everything that this person wrote; how many messages that were."""
+    return db.execute(delete(messages).where(messages.c.author == user)).rowcount
 
 
 def remove_channel(db: Connection, channel_id: str) -> None:
@@ -87,6 +111,31 @@ def thread(db: Connection, channel_id: str, root: str) -> list[Message]:
     return [revive(Message, row) for row in found.mappings()]
 
 
+def flat(db: Connection, channel_id: str) -> Iterator[Message]:
+    """What people said in a channel and nobody replied to in a thread, oldest first."""
+    alone = messages.c.thread_ts.is_(None) | (messages.c.thread_ts == messages.c.ts)
+    return _said(
+        db, messages.c.channel == channel_id, alone, messages.c.ts.not_in(_roots(channel_id))
+    )
+
+
+def threads(db: Connection, channel_id: str) -> Iterator[list[Message]]:
+    """What people said in the channel's threads, each from its root on, where that is stored."""
+    root = func.coalesce(messages.c.thread_ts, messages.c.ts)
+    found = db.execution_options(yield_per=1000).execute(
+        select(messages)
+        .where(
+            messages.c.channel == channel_id,
+            messages.c.is_bot.is_(False),
+            root.in_(_roots(channel_id)),
+        )
+        .order_by(root, messages.c.ts)
+    )
+    said = (revive(Message, row) for row in found.mappings())
+    for _, together in groupby(said, key=lambda message: message.root):
+        yield list(together)
+
+
 def before(db: Connection, channel_id: str, ts: str, *, limit: int) -> list[Message]:
     """The channel's messages outside threads that came before `ts`, oldest first."""
     found = db.execute(
@@ -104,13 +153,7 @@ def before(db: Connection, channel_id: str, ts: str, *, limit: int) -> list[Mess
 
 def every(db: Connection) -> Iterator[Message]:
     """All messages of people, channel by channel, oldest first; apps' messages are left out."""
-    found = db.execution_options(yield_per=1000).execute(
-        select(messages)
-        .where(messages.c.is_bot.is_(False))
-        .order_by(messages.c.channel, messages.c.ts)
-    )
-    for row in found.mappings():
-        yield revive(Message, row)
+    return _said(db)
 
 
 def answered_by_apps(db: Connection) -> set[tuple[str, str]]:
@@ -125,3 +168,50 @@ def answered_by_apps(db: Connection) -> set[tuple[str, str]]:
 
 def count(db: Connection) -> int:
     return db.scalar(select(func.count()).select_from(messages)) or 0
+
+
+def _roots(channel_id: str) -> Select[tuple[str]]:
+    """The `ts` of every message of the channel that was replied to; Slack marks a root only later."""
+    return (
+        select(messages.c.thread_ts)
+        .where(
+            messages.c.channel == channel_id,
+            messages.c.thread_ts.is_not(None),
+            messages.c.thread_ts != messages.c.ts,
+        )
+        .distinct()
+    )
+
+
+def _said(db: Connection, *conditions: ColumnElement[bool]) -> Iterator[Message]:
+    found = db.execution_options(yield_per=1000).execute(
+        select(messages)
+        .where(messages.c.is_bot.is_(False), *conditions)
+        .order_by(messages.c.channel, messages.c.ts)
+    )
+    for row in found.mappings():
+        yield revive(Message, row)
+
+
+def _fresh(db: Connection, said: Sequence[Message]) -> list[Message]:
+    """What is older than what is stored is left out; what it replaces is deleted."""
+    by_ts = {message.ts: message for message in said}
+    for ts, edited_ts in _stored(db, list(by_ts.values())):
+        found = by_ts[ts]
+        if (found.edited_ts or "") <= (edited_ts or ""):
+            del by_ts[ts]
+        else:
+            remove(db, found.channel, ts)
+    return list(by_ts.values())
+
+
+def _stored(db: Connection, said: Sequence[Message]) -> Iterator[tuple[str, str | None]]:
+    for at in range(0, len(said), LOOKED_UP):
+        part = said[at : at + LOOKED_UP]
+        found = db.execute(
+            select(messages.c.ts, messages.c.edited_ts).where(
+                messages.c.channel == part[0].channel,
+                messages.c.ts.in_([message.ts for message in part]),
+            )
+        ).all()
+        yield from ((row.ts, row.edited_ts) for row in found)

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Text, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from lorekeeper.domain import Pair, PairState
+from lorekeeper.domain import Origin, Pair, PairState
 from lorekeeper.errors import NotFound, StaleDecision
 from lorekeeper.store.rows import plain, revive
-from lorekeeper.tables import pair_history, pairs
+from lorekeeper.tables import pair_history, pair_messages, pairs
+
+LOOKED_UP = 500  # keys in one query; SQLite takes 999 parameters at least
 
 
-def add(db: Connection, pair: Pair) -> Pair:
-    """Store a new pair (its `id` is ignored) and who captured it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How many pairs of one channel and origin are in one state, and when the oldest was captured."""
+
+    state: PairState
+    channel: str
+    origin: Origin
+    count: int
+    oldest: float
+
+
+def add(db: Connection, pair: Pair, *, worded: bool = False) -> Pair:
+    """Store a new pair (its `id` is ignored), who captured it, and whether its words are their own.
 
     Raises:
         StaleDecision: its answering message is stored already, in a pair that was not withdrawn.
     """
-    values = plain(pair) | {"changed_at": time.time()}
-    del values["id"]
     try:
         with db.begin_nested():
-            row = db.execute(insert(pairs).values(values).returning(pairs)).mappings().one()
+            row = db.execute(insert(pairs).values(_values(pair)).returning(pairs)).mappings().one()
     except IntegrityError:
         there = live(db, channel=pair.channel, answer_ts=pair.answer_ts)
         if there is None:
@@ -34,8 +48,42 @@ def add(db: Connection, pair: Pair) -> Pair:
             f"This answer is already saved as pair {there.id} ({there.state}), by <@{there.captured_by}>.",
             fix="Open it in the review queue to change it.",
         ) from None
-    _record(db, row["id"], pair.captured_by, "captured", {"origin": pair.origin.value})
-    return revive(Pair, row)
+    added = revive(Pair, row)
+    _link(db, [added])
+    detail = {"origin": pair.origin.value, "worded": worded}
+    _record(db, added.id, pair.captured_by, "captured", detail)
+    return added
+
+
+def add_new(db: Connection, found: Sequence[Pair]) -> list[Pair]:
+    """Store those of which no pair was ever stored, in any state: an import brings nothing back that
+    people rejected or withdrew, and adds nothing twice."""
+    there = _known(db, found)
+    values = {
+        (pair.channel, pair.answer_ts): _values(pair)
+        for pair in found
+        if (pair.channel, pair.answer_ts) not in there
+    }
+    if not values:
+        return []
+    rows = db.execute(insert(pairs).returning(pairs), list(values.values())).mappings().all()
+    added = [revive(Pair, row) for row in rows]
+    _link(db, added)
+    now = time.time()
+    db.execute(
+        insert(pair_history),
+        [
+            {
+                "pair_id": pair.id,
+                "by": pair.captured_by,
+                "what": "captured",
+                "detail": {"origin": pair.origin.value},
+                "at": now,
+            }
+            for pair in added
+        ],
+    )
+    return added
 
 
 def get(db: Connection, pair_id: int) -> Pair:
@@ -60,18 +108,35 @@ def live(db: Connection, *, channel: str, answer_ts: str) -> Pair | None:
 
 
 def about(db: Connection, *, channel: str, ts: str) -> list[Pair]:
-    """Live pairs whose question or answer is this message."""
-    return _all(
-        db,
-        pairs.c.channel == channel,
-        (pairs.c.answer_ts == ts) | (pairs.c.question_ts == ts),
-        pairs.c.state != PairState.RETIRED,
+    """Live pairs whose words come from this message, among others."""
+    of_message = select(pair_messages.c.pair_id).where(
+        pair_messages.c.channel == channel, pair_messages.c.ts == ts
     )
+    return _all(db, pairs.c.id.in_(of_message), pairs.c.state != PairState.RETIRED)
 
 
-def in_state(db: Connection, state: PairState, *, limit: int | None = None) -> list[Pair]:
+def written_by(db: Connection, user: str) -> list[Pair]:
+    """Live pairs with words of this person."""
+    maybe = cast(pairs.c.authors, Text).contains(json.dumps(user), autoescape=True)
+    found = _all(db, maybe, pairs.c.state != PairState.RETIRED)
+    return [pair for pair in found if user in pair.authors]
+
+
+def changed_since(db: Connection, at: float) -> dict[int, float]:
+    """Ids of the pairs that were added or changed at this time or later, each with when that was."""
+    found = db.execute(select(pairs.c.id, pairs.c.changed_at).where(pairs.c.changed_at >= at))
+    return {row.id: row.changed_at for row in found}
+
+
+def of_ids(db: Connection, ids: Sequence[int]) -> Iterator[Pair]:
+    """These pairs, in any state."""
+    for at in range(0, len(ids), LOOKED_UP):
+        yield from _all(db, pairs.c.id.in_(ids[at : at + LOOKED_UP]))
+
+
+def in_state(db: Connection, state: PairState) -> list[Pair]:
     """Pairs in a state, oldest first."""
-    return _all(db, pairs.c.state == state, limit=limit)
+    return _all(db, pairs.c.state == state)
 
 
 def counts(db: Connection) -> dict[PairState, int]:
@@ -80,7 +145,49 @@ def counts(db: Connection) -> dict[PairState, int]:
     return dict.fromkeys(PairState, 0) | {PairState(state): count for state, count in found}
 
 
-def move(db: Connection, pair: Pair, to: PairState, *, by: str, reason: str | None = None) -> Pair:
+def waiting(db: Connection, *, limit: int, offset: int = 0) -> list[Pair]:
+    """Candidates in the order of review: what people saved, oldest first, then what was mined, surest first."""
+    found = db.execute(
+        select(pairs)
+        .where(pairs.c.state == PairState.CANDIDATE)
+        .order_by(func.coalesce(pairs.c.confidence, 2.0).desc(), pairs.c.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [revive(Pair, row) for row in found.mappings()]
+
+
+def standing(db: Connection) -> list[Standing]:
+    """How many pairs there are by state, channel and origin, and how old the oldest ones are."""
+    found = db.execute(
+        select(
+            pairs.c.state,
+            pairs.c.channel,
+            pairs.c.origin,
+            func.count().label("count"),
+            func.min(pairs.c.captured_at).label("oldest"),
+        )
+        .group_by(pairs.c.state, pairs.c.channel, pairs.c.origin)
+        .order_by(func.count().desc())
+    )
+    return [revive(Standing, row) for row in found.mappings()]
+
+
+def tags(db: Connection) -> Counter[str]:
+    """How many live pairs carry each tag."""
+    found = db.scalars(select(pairs.c.tags).where(pairs.c.state != PairState.RETIRED))
+    return Counter(tag for listed in found for tag in listed)
+
+
+def move(
+    db: Connection,
+    pair: Pair,
+    to: PairState,
+    *,
+    by: str,
+    reason: str | None = None,
+    merged_into: int | None = None,
+) -> Pair:
     """Move the pair from the state that the caller saw, unless someone moved it first.
 
     Raises:
@@ -91,7 +198,13 @@ def move(db: Connection, pair: Pair, to: PairState, *, by: str, reason: str | No
     moved = _write(
         db,
         [pairs.c.id == pair.id, pairs.c.state == pair.state],
-        {"state": to.value, "decided_by": by, "decided_at": time.time(), "reason": reason},
+        {
+            "state": to.value,
+            "decided_by": by,
+            "decided_at": time.time(),
+            "reason": reason,
+            "merged_into": merged_into,
+        },
     )
     if moved is None:
         now = get(db, pair.id)
@@ -101,6 +214,27 @@ def move(db: Connection, pair: Pair, to: PairState, *, by: str, reason: str | No
         )
     _record(db, pair.id, by, to.value, {"from": pair.state.value, "reason": reason})
     return moved
+
+
+def erase(db: Connection, pair: Pair, *, by: str, reason: str) -> Pair:
+    """Retire the pair and forget its words, those that its history remembers included.
+
+    Raises:
+        StaleDecision: somebody moved it first.
+    """
+    gone = move(db, pair, PairState.RETIRED, by=by, reason=reason)
+    erased = _write(
+        db,
+        [pairs.c.id == gone.id],
+        {"question": "", "answer": "", "rejected_answer": None, "also_asked": [], "tags": []},
+    )
+    assert erased is not None
+    db.execute(
+        update(pair_history)
+        .where(pair_history.c.pair_id == pair.id, pair_history.c.what == "edited")
+        .values(detail={})
+    )
+    return erased
 
 
 def edit(db: Connection, pair: Pair, *, by: str, **changes: Any) -> Pair:
@@ -128,6 +262,14 @@ def edit(db: Connection, pair: Pair, *, by: str, **changes: Any) -> Pair:
     return moved
 
 
+def was_worded(db: Connection, pair_id: int, *, but_by: str) -> bool:
+    """Whether a person chose the pair's words; what `but_by` edited does not count."""
+    return any(
+        entry["detail"].get("worded") or (entry["what"] == "edited" and entry["by"] != but_by)
+        for entry in history(db, pair_id)
+    )
+
+
 def history(db: Connection, pair_id: int) -> Sequence[dict[str, Any]]:
     """Who did what to the pair, oldest first: `by`, `what`, `detail`, `at`."""
     found = db.execute(
@@ -136,9 +278,41 @@ def history(db: Connection, pair_id: int) -> Sequence[dict[str, Any]]:
     return [dict(row) for row in found.mappings()]
 
 
-def _all(db: Connection, *conditions: Any, limit: int | None = None) -> list[Pair]:
-    found = db.execute(select(pairs).where(*conditions).order_by(pairs.c.id).limit(limit))
+def _all(db: Connection, *conditions: Any) -> list[Pair]:
+    found = db.execute(select(pairs).where(*conditions).order_by(pairs.c.id))
     return [revive(Pair, row) for row in found.mappings()]
+
+
+def _values(pair: Pair) -> dict[str, Any]:
+    values: dict[str, Any] = plain(pair) | {"changed_at": time.time()}
+    del values["id"]
+    values["question_parts"] = list(pair.question_parts) or [ts for ts in [pair.question_ts] if ts]
+    values["answer_parts"] = list(pair.answer_parts) or [pair.answer_ts]
+    return values
+
+
+def _link(db: Connection, added: Sequence[Pair]) -> None:
+    db.execute(
+        insert(pair_messages),
+        [
+            {"pair_id": pair.id, "channel": pair.channel, "ts": ts}
+            for pair in added
+            for ts in dict.fromkeys((*pair.question_parts, *pair.answer_parts))
+        ],
+    )
+
+
+def _known(db: Connection, found: Sequence[Pair]) -> set[tuple[str, str]]:
+    known: set[tuple[str, str]] = set()
+    for at in range(0, len(found), LOOKED_UP):
+        part = found[at : at + LOOKED_UP]
+        rows = db.execute(
+            select(pairs.c.channel, pairs.c.answer_ts)
+            .where(pairs.c.answer_ts.in_([pair.answer_ts for pair in part]))
+            .distinct()
+        )
+        known |= {(channel, ts) for channel, ts in rows}
+    return known
 
 
 def _write(db: Connection, expected: list[Any], values: dict[str, Any]) -> Pair | None:

@@ -18,6 +18,8 @@ from bot.desk import Desk
 from bot.playground.member import Member
 from bot.playground.server import Playground
 from bot.scripted_gateway import ScriptedGateway
+from builder.dataset import FILES, write
+from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Origin, Pair, PairState, Run
 from lorekeeper.settings import Bot, Serving, Settings, Slack, Store
 from lorekeeper.store import datasets, pairs, reading, runs
@@ -55,7 +57,12 @@ class Team:
         with self.engine.begin() as db:
             kept = [pairs.add(db, a_pair(ts=str(n))).id for n in (1, 2)]
             version = datasets.add(
-                db, hash="h", folder="datasets/h", train=kept[:1], heldout=kept[1:], created_by="U1"
+                db,
+                hash="h",
+                folder=self._frozen(),
+                train=kept[:1],
+                heldout=kept[1:],
+                created_by="U1",
             )
             return runs.queue(
                 db,
@@ -66,6 +73,12 @@ class Team:
                 requested_by=self.member("rita").id,
                 channel=self.slack.workspace.channel("help").id,
             )
+
+    def _frozen(self) -> str:
+        with ArtifactStore(self.desk.settings.store.data).write("datasets", {}) as draft:
+            for split in FILES:
+                write(draft.path, split, [])
+        return draft.folder
 
     def wait_for_pair(self, state: PairState = PairState.CANDIDATE) -> Pair:
         return self.until(lambda: next(iter(self.pairs(state)), None), f"a pair that is {state}")

@@ -90,4 +90,4 @@ def test_status_says_that_nothing_answers(team):
 
 def test_dataset_counts_the_pairs(team):
     team.queue_run()
-    assert "2 candidate" in told(team, "/lore dataset").said
+    assert "*2* candidate" in told(team, "/lore dataset").said

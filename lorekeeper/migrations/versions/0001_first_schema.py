@@ -42,6 +42,9 @@ def upgrade() -> None:
         sa.Column("ts", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_cards")),
     )
+    with op.batch_alter_table("cards", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_cards_channel_ts"), ["channel", "ts"], unique=False)
+
     op.create_table(
         "channels",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -87,6 +90,23 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "imports",
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("requested_by", sa.String(length=32), nullable=False),
+        sa.Column("requested_at", sa.Float(), nullable=False),
+        sa.Column("messages", sa.Integer(), nullable=False),
+        sa.Column("pairs", sa.Integer(), nullable=False),
+        sa.Column("reached", sa.String(length=32), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("ended_at", sa.Float(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('reading','mining','done','cancelled','failed')",
+            name=op.f("ck_imports_state"),
+        ),
+        sa.PrimaryKeyConstraint("channel", name=op.f("pk_imports")),
+    )
+    op.create_table(
         "indexes",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
@@ -116,11 +136,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel", "ts", name=op.f("pk_messages")),
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_messages_author"), ["author"], unique=False)
         batch_op.create_index(batch_op.f("ix_messages_changed_at"), ["changed_at"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_messages_channel_thread_ts"), ["channel", "thread_ts"], unique=False
         )
 
+    op.create_table(
+        "opted_out",
+        sa.Column("user", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("user", name=op.f("pk_opted_out")),
+    )
     op.create_table(
         "pairs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -143,9 +170,17 @@ def upgrade() -> None:
         sa.Column("rejected_answer", sa.Text(), nullable=True),
         sa.Column("redactions", sa.JSON(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("question_parts", sa.JSON(), nullable=False),
+        sa.Column("answer_parts", sa.JSON(), nullable=False),
+        sa.Column("also_asked", sa.JSON(), nullable=False),
+        sa.Column("merged_into", sa.Integer(), nullable=True),
+        sa.Column("confidence", sa.Float(), nullable=True),
         sa.Column("changed_at", sa.Float(), nullable=False),
         sa.CheckConstraint(
             "state IN ('candidate','approved','rejected','retired')", name=op.f("ck_pairs_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["merged_into"], ["pairs.id"], name=op.f("fk_pairs_merged_into_pairs")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pairs")),
     )
@@ -207,6 +242,21 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("pair_history", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_pair_history_pair_id"), ["pair_id"], unique=False)
+
+    op.create_table(
+        "pair_messages",
+        sa.Column("pair_id", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("ts", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["pair_id"], ["pairs.id"], name=op.f("fk_pair_messages_pair_id_pairs")
+        ),
+        sa.PrimaryKeyConstraint("pair_id", "channel", "ts", name=op.f("pk_pair_messages")),
+    )
+    with op.batch_alter_table("pair_messages", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_pair_messages_channel_ts"), ["channel", "ts"], unique=False
+        )
 
     op.create_table(
         "runs",
@@ -287,6 +337,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_runs_state_id"))
 
     op.drop_table("runs")
+    with op.batch_alter_table("pair_messages", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_pair_messages_channel_ts"))
+
+    op.drop_table("pair_messages")
     with op.batch_alter_table("pair_history", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pair_history_pair_id"))
 
@@ -303,13 +357,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pairs_changed_at"))
 
     op.drop_table("pairs")
+    op.drop_table("opted_out")
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_messages_channel_thread_ts"))
         batch_op.drop_index(batch_op.f("ix_messages_changed_at"))
+        batch_op.drop_index(batch_op.f("ix_messages_author"))
 
     op.drop_table("messages")
     op.drop_table("leases")
     op.drop_table("indexes")
+    op.drop_table("imports")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_state_received_at"))
         batch_op.drop_index(batch_op.f("ix_events_lane_state"))
@@ -317,6 +374,9 @@ def downgrade() -> None:
     op.drop_table("events")
     op.drop_table("datasets")
     op.drop_table("channels")
+    with op.batch_alter_table("cards", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_cards_channel_ts"))
+
     op.drop_table("cards")
     with op.batch_alter_table("answers", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_answers_channel_message_ts"))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.blocks import answers, home, modals, pairs, runs
+from bot.alike import Alike
+from bot.blocks import answers, dataset, digest, history, home, modals, pairs, runs
 from bot.playground.limits import check_blocks, check_view
+from builder.dataset import Row
+from builder.freeze import Difference, Preview
 from lorekeeper.domain import (
     Adapter,
     Answer,
@@ -15,7 +18,10 @@ from lorekeeper.domain import (
     Citation,
     Deployment,
     Evaluation,
+    ImportJob,
+    ImportState,
     Level,
+    Message,
     Origin,
     Outcome,
     Pair,
@@ -26,6 +32,8 @@ from lorekeeper.domain import (
     Stage,
     Verdict,
 )
+from lorekeeper.similar import Likeness
+from lorekeeper.store.pairs import Standing
 
 TEXT = st.one_of(
     st.text(max_size=60),
@@ -132,28 +140,66 @@ DEPLOYMENTS = st.builds(
     loaded_at=st.none() | st.just(1.0),
     error=st.none() | TEXT,
 )
+ALIKE = st.lists(
+    st.builds(Alike, pair=PAIRS, likeness=st.sampled_from(Likeness)),
+    max_size=2,
+    unique_by=lambda one: one.pair.id,
+)
+SAID = st.lists(
+    st.builds(
+        Message,
+        channel=st.just("C1"),
+        ts=st.integers(10**9, 10**10 - 1).map(lambda n: f"{n}.000100"),
+        author=st.just("U1"),
+        text=TEXT.filter(str.strip),
+    ),
+    min_size=1,
+    max_size=120,
+    unique_by=lambda message: message.ts,
+)
+ROWS = st.lists(
+    st.builds(
+        Row,
+        pair_id=st.integers(1, 99),
+        question=TEXT,
+        answer=TEXT,
+        conversation=NAME,
+        source=NAME,
+        scope=NAME,
+        answer_ts=NAME,
+    ),
+    max_size=5,
+).map(tuple)
 FEW = settings(max_examples=40, deadline=None)
 
 
 @FEW
-@given(PAIRS)
-def test_a_pairs_cards_fit(pair):
-    for blocks in (pairs.saved(pair), pairs.card(pair), pairs.sealed_card(pair)):
+@given(PAIRS, ALIKE)
+def test_a_pairs_cards_fit(pair, alike):
+    for blocks in (pairs.saved(pair), pairs.card(pair, alike), pairs.sealed_card(pair)):
         check_blocks(blocks)
     assert len(pairs.summary(pair)) <= 150
 
 
 @FEW
-@given(PAIRS, ANSWERS)
-def test_modals_fit(pair, answer):
+@given(PAIRS, ANSWERS, ALIKE, SAID)
+def test_modals_fit(pair, answer, alike, said):
     views = (
         modals.loading("Save as Q&A"),
         modals.edit_pair(pair),
         modals.reject_pair(pair),
         modals.correct_answer(answer),
         modals.show("A pair", pairs.card(pair)),
+        modals.show_pair(pair, alike),
         modals.save_pair(
-            channel="C1", ts="1", origin="reaction", question=pair.question, answer=pair.answer
+            channel="C1",
+            ts="1",
+            origin="reaction",
+            question=pair.question,
+            answer=pair.answer,
+            parts=[message.ts for message in said[:30]],
+            choices=said,
+            tags=", ".join(pair.tags),
         ),
     )
     for view in views:
@@ -177,11 +223,16 @@ def test_a_runs_card_fits(run, adapter, served):
 
 @FEW
 @given(
-    st.lists(PAIRS, max_size=8), st.none() | DEPLOYMENTS, st.lists(RUNS, max_size=5), st.booleans()
+    st.lists(PAIRS, max_size=8),
+    ALIKE,
+    st.none() | DEPLOYMENTS,
+    st.lists(RUNS, max_size=5),
+    st.booleans(),
 )
-def test_the_home_fits(waiting, deployment, latest, may_review):
+def test_the_home_fits(waiting, alike, deployment, latest, may_review):
     view = home.view(
         waiting=waiting,
+        alike={pair.id: alike[:2] for pair in waiting},
         counts=dict.fromkeys(PairState, 9),
         thumbs=(1, 2),
         deployment=deployment,
@@ -192,7 +243,75 @@ def test_the_home_fits(waiting, deployment, latest, may_review):
     check_view(view, kinds=("home",))
 
 
+@FEW
+@given(st.lists(PAIRS, max_size=5, unique_by=lambda pair: pair.id), ALIKE)
+def test_the_digest_fits(first, alike):
+    near = {pair.id: alike for pair in first}
+    places = {f"C{number}": number for number in range(1, 9)}
+    check_blocks(digest.digest(first, near, places, {"mined": 3}, 0.0))
+
+
+@FEW
+@given(ROWS, TEXT, st.dictionaries(NAME, st.integers(1, 9), max_size=20))
+def test_the_message_about_the_dataset_fits(rows, refusal, tags):
+    standing = [
+        Standing(state=state, channel=f"C{n}", origin=Origin.MINED, count=n + 1, oldest=0.0)
+        for state in PairState
+        for n in range(15)
+    ]
+    since = Difference(added=rows, gone=rows, reworded=rows)
+    preview = Preview(train=1, heldout=2, private=3, latest=None, since=since, refusal=refusal)
+    check_blocks(dataset.standing(standing, tags, (1, 2), preview))
+
+
+@FEW
+@given(st.sampled_from(ImportState), NAME, st.none() | TEXT)
+def test_an_imports_message_fits(state, by, error):
+    check_blocks(
+        history.card(
+            ImportJob(
+                channel="C1",
+                state=state,
+                requested_by=by,
+                requested_at=0.0,
+                reached="1700000000.000100",
+                error=error,
+            )
+        )
+    )
+
+
 def test_an_unchanged_answer_is_known_as_such():
-    modal = modals.save_pair(channel="C", ts="1", origin="reaction", question="q", answer="So.")
+    modal = modals.save_pair(
+        channel="C", ts="1", origin="reaction", question="q", answer="So.", parts=["1"], choices=[]
+    )
     assert not modals.was_changed(modal, "So.")
     assert modals.was_changed(modal, "So!")
+    assert not modals.was_asked_anew(modal, "q")
+    assert modals.was_asked_anew(modal, "Q")
+
+
+@given(st.text(max_size=40_000).map(str.strip))
+@settings(max_examples=30, deadline=None)
+def test_a_text_of_any_length_comes_back_whole_from_its_inputs(text):
+    pair = Pair(
+        id=1,
+        question="q",
+        answer=text or "a",
+        state=PairState.CANDIDATE,
+        origin=Origin.REACTION,
+        channel="C1",
+        scope="public",
+        conversation="C1/1",
+        source="",
+        answer_ts="1",
+    )
+    view = modals.edit_pair(pair)
+    values = {
+        block["block_id"]: {
+            block["element"]["action_id"]: {"value": block["element"].get("initial_value")}
+        }
+        for block in view["blocks"]
+        if block["type"] == "input"
+    }
+    assert modals.filled({"state": {"values": values}})["answer"] == pair.answer

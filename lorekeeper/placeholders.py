@@ -44,3 +44,8 @@ def placeholders_of(stored: Iterable[Message]) -> Placeholders:
             kind, number = found.strip("[]").split()
             known.counts[kind] = max(known.counts[kind], int(number))
     return known
+
+
+def kinds_in(text: str) -> tuple[str, ...]:
+    """The kinds of the placeholders in a stored text, one entry each."""
+    return tuple(found.strip("[]").split()[0] for found in PLACEHOLDER.findall(text))

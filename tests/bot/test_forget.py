@@ -1,0 +1,103 @@
+"""Wishes not to be kept in; nothing of what was kept left in any place, and that said, out."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot import forget
+from lorekeeper.domain import PairState
+from lorekeeper.errors import BadInput, NotAllowed
+from lorekeeper.store import messages, pairs, reading
+
+SECRET_WORDS = "the vault code word"
+
+
+@pytest.fixture
+def saved(team):
+    question = team.member("ada").post("help", "What opens the vault?")
+    answer = team.member("grace").reply(question, f"Say {SECRET_WORDS}.")
+    team.member("ada").react(answer, "bookmark")
+    team.wait_for_pair()
+    return answer
+
+
+def stored(team):
+    """Everything that the database says, as one text."""
+    with team.engine.connect() as db:
+        return "\n".join(
+            str(row)
+            for table in ("messages", "pairs", "pair_history", "answers")
+            for row in db.exec_driver_sql(f"SELECT * FROM {table}")
+        )
+
+
+def test_a_message_is_forgotten_everywhere_by_its_author(team, saved):
+    grace = team.member("grace")
+    grace.command(f"/lore forget {grace.permalink(saved)}", "help")
+    said = grace.wait_for_message("help", lambda m: m.is_ephemeral and "Forgotten" in m.said).said
+    assert "1 messages and 1 pairs" in said
+    assert team.wait_for_pair(PairState.RETIRED).reason == "the answer was forgotten on request"
+    assert SECRET_WORDS not in stored(team)
+
+
+def test_an_edited_pair_leaves_no_words_in_its_history(team, saved):
+    from bot import review
+
+    review.edit(team.desk, 1, by=team.member("rita").id, question="Vault?", answer="Ask Grace.")
+    assert SECRET_WORDS in stored(team)
+    forget.forget(team.desk, team.member("grace").permalink(saved), by=team.member("grace").id)
+    assert SECRET_WORDS not in stored(team)
+
+
+def test_everything_of_a_person_is_forgotten(team, saved):
+    ada = team.member("ada")
+    ada.post("help", "Another thing that I said.")
+    team.until(lambda: len(written(team, ada)) == 2)
+    gone = forget.forget(team.desk, "@me", by=ada.id)
+    assert (gone.messages, gone.pairs) == (2, 1)
+    assert written(team, ada) == []
+    assert "What opens the vault" not in stored(team)
+
+
+def test_versions_and_adapters_that_hold_it_are_named(team, saved):
+    from lorekeeper.store import datasets
+
+    with team.engine.begin() as db:
+        datasets.add(db, hash="h", folder="f", train=[1], heldout=[], created_by="U1")
+    gone = forget.forget(team.desk, "@me", by=team.member("grace").id)
+    assert gone.versions == ("d1",)
+    with reading(team.engine) as db:
+        assert [pair.id for pair in datasets.withdrawn(db, 1)] == [1]
+
+
+def test_somebody_elses_message_is_for_reviewers_to_forget(team, saved):
+    link = team.member("ada").permalink(saved)
+    with pytest.raises(NotAllowed, match="somebody else's"):
+        forget.forget(team.desk, link, by=team.member("gus").id)
+    assert forget.forget(team.desk, link, by=team.member("rita").id).pairs == 1
+
+
+def test_what_is_not_kept_cannot_be_forgotten(team):
+    with pytest.raises(BadInput, match="Nothing is kept"):
+        forget.forget(
+            team.desk,
+            "https://playground.slack.com/archives/C0000000001/p1700000000000100",
+            by=team.member("ada").id,
+        )
+    with pytest.raises(BadInput, match="not a link"):
+        forget.forget(team.desk, "yesterday", by=team.member("ada").id)
+
+
+def written(team, member):
+    with reading(team.engine) as db:
+        return messages.written_by(db, member.id)
+
+
+def test_the_button_after_opting_out_forgets_too(team, saved):
+    grace = team.member("grace")
+    grace.command("/lore optout", "help")
+    offer = grace.wait_for_message("help", lambda m: "people_forget" in m.actions)
+    grace.press(offer, "people_forget")
+    assert team.wait_for_pair(PairState.RETIRED)
+    with reading(team.engine) as db:
+        assert pairs.written_by(db, grace.id) == []
