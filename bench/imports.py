@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -114,8 +115,8 @@ def _import(path: Path) -> dict[str, float]:
 
 def _apart(work, *arguments):  # type: ignore[no-untyped-def]
     """Do it in a new process, so that its memory is its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 if __name__ == "__main__":

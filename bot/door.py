@@ -17,6 +17,11 @@ from lorekeeper.telemetry import error_id
 
 log = structlog.get_logger(__name__)
 
+EXPIRED = {"expired_trigger_id", "exchanged_trigger_id", "trigger_expired", "trigger_exchanged"}
+TOO_LATE = (
+    ":hourglass: I was too slow for Slack to open that. Nothing was changed; please do it again."
+)
+
 Listener = Callable[[Desk, Json], Any]
 
 
@@ -29,7 +34,10 @@ def door(desk: Desk, listener: Listener) -> Callable[[Json], BoltResponse | None
             listener(desk, body)
         except LorekeeperError as error:
             _tell(desk, body, words_of(error))
-        except Exception:
+        except Exception as error:
+            if _is_too_late(error):
+                _tell(desk, body, TOO_LATE)
+                return None
             failure = error_id()
             log.exception("listener failed", listener=listener.__name__, error_id=failure)
             _tell(desk, body, apology(failure))
@@ -38,6 +46,11 @@ def door(desk: Desk, listener: Listener) -> Callable[[Json], BoltResponse | None
 
     del guarded.__wrapped__  # Bolt would read the wrong signature
     return guarded
+
+
+def _is_too_late(error: Exception) -> bool:
+    """Slack opens a modal within three seconds of the press, and once."""
+    return isinstance(error, SlackApiError) and error.response["error"] in EXPIRED
 
 
 def acknowledge(ack: Ack) -> None:

@@ -55,7 +55,8 @@ def _of_line(number: int, raw: bytes) -> Iterator[Entry | Problem]:
     try:
         record = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        yield Problem(line=number, reason=f"it is not JSON ({str(error)[:200]})")
+        why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        yield Problem(line=number, reason=f"it is not JSON ({why[:200]})")
         return
     yield from entries(number, record)
 

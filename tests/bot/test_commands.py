@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.commands import COMMANDS
-from lorekeeper.domain import RunState
-from lorekeeper.store import deployments, reading, runs
+from lorekeeper.domain import PairState, RunState
+from lorekeeper.store import deployments, pairs, reading, runs
 
 
 def told(team, line, *, who="rita", channel="help"):
@@ -91,3 +91,23 @@ def test_status_says_that_nothing_answers(team):
 def test_dataset_counts_the_pairs(team):
     team.queue_run()
     assert "*2* candidate" in told(team, "/lore dataset").said
+
+
+def test_the_dataset_report_comes_as_a_message_with_its_picture(team):
+    team.queue_run()
+    with team.engine.begin() as db:
+        for pair in pairs.in_state(db, PairState.CANDIDATE):
+            pairs.move(db, pair, PairState.APPROVED, by="U1")
+    rita = team.member("rita")
+    rita.command("/lore dataset report", "help")
+    direct = rita.open_dm()
+    report = rita.wait_for_message(direct, lambda m: "What to do" in m.said)
+    assert "2 pairs are few" in report.said
+    rita.wait_for_message(
+        direct, lambda m: any(f["name"] == "quality.png" for f in m.raw.get("files", []))
+    )
+
+
+def test_the_report_is_for_reviewers(team):
+    assert "You cannot review" in told(team, "/lore dataset report", who="ada").said
+    assert "There is no `/lore dataset everything`" in told(team, "/lore dataset everything").said
