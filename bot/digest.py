@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackApiError
 from bot.blocks import digest as shown
 from bot.blocks.text import Block
 from bot.desk import Desk
-from lorekeeper.domain import PUBLIC, PairState
+from lorekeeper.domain import IN_BULK, PUBLIC, PairState
 from lorekeeper.store import cards, pairs, reading
 
 SUBJECT = "digest"
@@ -21,15 +21,18 @@ GONE = {"message_not_found", "channel_not_found"}
 
 
 def look(desk: Desk, *, now: float | None = None) -> None:
-    """Post a new digest when it is time and something waits; the old one gives up its buttons."""
+    """Post a new digest when it is time and something waits that no card has just shown; the old one
+    gives up its buttons."""
     hours, channel = desk.settings.bot.digest_hours, desk.settings.bot.review_channel
     if not hours or not channel:
         return
     now = time.time() if now is None else now
     with reading(desk.engine) as db:
         last = cards.get(db, SUBJECT)
-        waits = pairs.counts(db)[PairState.CANDIDATE]
-    if not waits or (last is not None and now - float(last[1]) < hours * HOUR):
+        waiting = [one for one in pairs.standing(db) if one.state is PairState.CANDIDATE]
+    is_due = last is None or now - float(last[1]) >= hours * HOUR
+    is_news = any(one.origin in IN_BULK or now - one.oldest >= hours * HOUR for one in waiting)
+    if not is_due or not is_news:
         return
     sent = desk.client.chat_postMessage(channel=channel, **_content(desk, channel))
     with desk.engine.begin() as db:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bot.blocks.text import Block, context, divider, escaped, header, section
+from bot.blocks.text import Block, actions, button, context, divider, escaped, header, section
 from builder.freeze import Preview
 from lorekeeper.domain import PairState
 from lorekeeper.store.pairs import Standing
@@ -35,7 +35,7 @@ def standing(
         context(_ages(counted), _tags(tags)),
         divider(),
         *_next(next_version),
-        context("`/lore dataset report` sends a quality report with a picture."),
+        actions(button("Quality report", "dataset_report", "next")),
     ]
 
 
@@ -65,7 +65,9 @@ def _ages(counted: Sequence[Standing]) -> str:
     waiting = [one.oldest for one in counted if one.state is PairState.CANDIDATE]
     if not waiting:
         return "Nothing waits for review."
-    return f"The oldest candidate waits for {(time.time() - min(waiting)) / DAY:.0f} days."
+    days = int((time.time() - min(waiting)) / DAY)
+    since = f"for {days} {'day' if days == 1 else 'days'}" if days > 0 else "since today"
+    return f"The oldest candidate waits {since}."
 
 
 def _tags(tags: Mapping[str, int]) -> str:
@@ -73,14 +75,20 @@ def _tags(tags: Mapping[str, int]) -> str:
     return "Tags: " + (", ".join(f"{escaped(tag, 40)} {count}" for tag, count in most) or "none")
 
 
+def _pairs(count: int) -> str:
+    return "1 pair" if count == 1 else f"{count} pairs"
+
+
 def _next(next_version: Preview) -> list[Block]:
     since = next_version.since
     latest = next_version.latest
-    before = f"`{latest.name}`" if latest is not None else "nothing"
     changed = (
         f"{len(since.added)} new, {len(since.gone)} gone, {len(since.reworded)} reworded"
         if since
         else "nothing changed"
+    )
+    compared = (
+        f"Since `{latest.name}`: {changed}." if latest is not None else "It would be the first."
     )
     private = (
         f" {next_version.private} more are private and not trained on."
@@ -88,8 +96,8 @@ def _next(next_version: Preview) -> list[Block]:
         else ""
     )
     told = (
-        f"*The next version* would hold {next_version.train} pairs to train on and"
-        f" {next_version.heldout} held out; since {before}: {changed}.{private}"
+        f"*The next version* would hold {_pairs(next_version.train)} to train on and"
+        f" {next_version.heldout} held out. {compared}{private}"
     )
     if next_version.refusal:
         told += f"\n:warning: It cannot be frozen yet: {escaped(next_version.refusal, 500)}"

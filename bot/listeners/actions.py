@@ -6,7 +6,8 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot import capture, digest, feedback, forget, history, home, reply, review, runs
+from bot import capture, digest, feedback, forget, history, home, reply, report, review, runs
+from bot.access import Right
 from bot.blocks import modals
 from bot.blocks import pairs as pair_blocks
 from bot.blocks import people as people_blocks
@@ -126,6 +127,11 @@ def import_resume(desk: Desk, body: Json) -> None:
     history.begin(desk, _value(body), by=_by(body), told_in=body["container"]["channel_id"])
 
 
+def dataset_report(desk: Desk, body: Json) -> None:
+    desk.access.require(_by(body), Right.REVIEW)
+    report.send(desk, to=_by(body))
+
+
 def people_forget(desk: Desk, body: Json) -> None:
     gone = forget.forget(desk, forget.ME, by=_by(body))
     take_away(body, people_blocks.forgotten(gone))
@@ -151,6 +157,7 @@ ACTIONS: dict[str, Listener] = {
     "run_rollback": run_rollback,
     "import_cancel": import_cancel,
     "import_resume": import_resume,
+    "dataset_report": dataset_report,
     "people_forget": people_forget,
 }
 

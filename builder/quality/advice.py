@@ -12,6 +12,7 @@ ONE_VOICE = 0.5  # share of pairs with words of one author from which the model 
 ONE_TOPIC = 0.4  # share of one topic from which the others are hardly learned
 HARSH = 0.4  # share of a group's mentions beside harsh words that is worth reading
 FEWEST_MENTIONS = 5
+FEWEST_FOR_SHARES = 10  # pairs
 FEW = 100  # pairs; more of them help more than anything else
 NAMED = 8  # pairs
 
@@ -63,7 +64,7 @@ def _wrong(report: Report) -> Iterator[Advice]:
 
 
 def _skewed(report: Report) -> Iterator[Advice]:
-    if report.loudest > ONE_VOICE and len(report.authors) > 1:
+    if report.loudest > ONE_VOICE and report.pairs >= FEWEST_FOR_SHARES:
         yield Advice(
             text=f"{report.loudest:.0%} of the pairs have words of one author: the model will sound"
             " like them. Save answers of others, too."
@@ -100,13 +101,13 @@ def _wanting(report: Report) -> Iterator[Advice]:
     if report.placeholders:
         held = sum(report.placeholders.values())
         yield Advice(
-            text=f"{held} times a placeholder stands in a pair ({', '.join(report.placeholders)}):"
-            " reword where the model must not learn to say it."
+            text=f"Placeholders are left in pairs ({', '.join(report.placeholders)}; {held}):"
+            " reword where the model must not learn to say them."
         )
     if report.pairs < FEW:
         yield Advice(
-            text=f"{report.pairs} pairs are few: from about {FEW} on, training does more than"
-            " retrieval alone."
+            text=f"There {'is 1 pair' if report.pairs == 1 else f'are {report.pairs} pairs'}: from"
+            f" about {FEW} on, training does more than retrieval alone."
         )
 
 

@@ -23,7 +23,8 @@ def picture(report: Report, title: str) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(16, 10), dpi=100, layout="constrained", facecolor="white")
-    figure.suptitle(f"{title}: {report.pairs} pairs", fontsize=20, color=INK)
+    counted = "1 pair" if report.pairs == 1 else f"{report.pairs} pairs"
+    figure.suptitle(f"{title}: {counted}", fontsize=20, color=INK)
     ((topics, kinds, languages), (troubles, voices, todo)) = figure.subplots(2, 3)
     _bars(topics, "Topics", {one.name: len(one.pairs) for one in report.topics})
     _bars(kinds, "Kinds of question", report.kinds)
@@ -61,7 +62,7 @@ def _bars(axes: Axes, title: str, counts: Mapping[str, int], *, colour: str = BA
     axes.set_yticks(places, names, fontsize=11)
     axes.bar_label(drawn, padding=3, fontsize=11)
     axes.set_xticks([])
-    axes.invert_yaxis()
+    axes.set_ylim(BARS - 0.5, -0.5)  # a bar is as thick among few as among many
 
 
 def _advice(axes: Axes, report: Report) -> None:

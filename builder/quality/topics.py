@@ -39,7 +39,12 @@ def topics(rows: Sequence[Row]) -> tuple[Topic, ...]:
     from sklearn.preprocessing import Normalizer
 
     words = TfidfVectorizer(
-        stop_words="english", min_df=2, max_df=0.5, sublinear_tf=True, max_features=5000
+        stop_words="english",
+        token_pattern=r"(?u)\b[^\W\d]\w{2,}\b",
+        min_df=2,
+        max_df=0.5,
+        sublinear_tf=True,
+        max_features=5000,
     )
     try:
         weights = words.fit_transform([_text(row) for row in rows])

@@ -102,7 +102,7 @@ def test_the_dataset_report_comes_as_a_message_with_its_picture(team):
     rita.command("/lore dataset report", "help")
     direct = rita.open_dm()
     report = rita.wait_for_message(direct, lambda m: "What to do" in m.said)
-    assert "2 pairs are few" in report.said
+    assert "are 2 pairs" in report.said
     rita.wait_for_message(
         direct, lambda m: any(f["name"] == "quality.png" for f in m.raw.get("files", []))
     )

@@ -69,6 +69,15 @@ def test_nothing_waits_and_nothing_is_said(team):
     assert team.member("rita").sees("review") == []
 
 
+def test_what_has_a_card_of_its_own_is_no_news_on_the_first_day(team):
+    with team.engine.begin() as db:
+        pairs.add(db, a_pair(captured_at=time.time()))
+    digest.look(team.desk)
+    assert place(team) is None
+    digest.look(team.desk, now=time.time() + 25 * 3600)
+    assert place(team) is not None
+
+
 def test_private_words_are_not_in_it(team):
     private = team.slack.workspace.channel("secrets").id
     with team.engine.begin() as db:

@@ -136,7 +136,7 @@ def test_the_picture_is_a_picture_and_the_text_ends_with_what_to_do():
     found = look([row(number, f"How is service {number} restarted?") for number in range(20)])
     assert picture(found, "d1").startswith(b"\x89PNG")
     assert "### What to do" in markdown(found)
-    assert "20 pairs are few" in markdown(found)
+    assert "are 20 pairs" in markdown(found)
 
 
 def test_advice_names_the_first_pairs_only():
