@@ -34,7 +34,8 @@ def introduce(desk: Desk, channel: str) -> None:
             ),
             context(
                 "Deleting a message in Slack deletes it here, with every pair made of it; removing your"
-                f" :{emoji}: takes a pair back. Remove me from the channel, and its messages are deleted."
+                f" :{emoji}: takes a pair back. `/lore forget @me` and `/lore optout` keep you out."
+                " Remove me from the channel, and its messages are deleted."
             ),
         ],
     )
