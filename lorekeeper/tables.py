@@ -80,7 +80,7 @@ messages = Table(
     Column("is_bot", Boolean, nullable=False, default=False),
     Column("edited_ts", String(32)),
     Column("changed_at", Float, nullable=False),
-    Index(None, "channel", "thread_ts"),
+    Index(None, "channel", "thread_ts", "ts"),  # a thread in its order
     Index(None, "author"),
     Index(None, "changed_at"),
 )

@@ -99,16 +99,22 @@ def backfilled(db: Connection, channel_id: str, *, to: str | None, done: bool) -
 
 
 def thread(db: Connection, channel_id: str, root: str) -> list[Message]:
-    """The root message and its replies, oldest first."""
+    """The root message and its replies, oldest first.
+
+    Two queries: of one with an "or" SQLite would read the whole channel.
+    """
+    first = get(db, channel_id, root)
     found = db.execute(
         select(messages)
         .where(
             messages.c.channel == channel_id,
-            (messages.c.ts == root) | (messages.c.thread_ts == root),
+            messages.c.thread_ts == root,
+            messages.c.ts != root,
         )
         .order_by(messages.c.ts)
     )
-    return [revive(Message, row) for row in found.mappings()]
+    replies = [revive(Message, row) for row in found.mappings()]
+    return [first, *replies] if first is not None else replies
 
 
 def flat(db: Connection, channel_id: str) -> Iterator[Message]:

@@ -139,7 +139,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_messages_author"), ["author"], unique=False)
         batch_op.create_index(batch_op.f("ix_messages_changed_at"), ["changed_at"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_messages_channel_thread_ts"), ["channel", "thread_ts"], unique=False
+            batch_op.f("ix_messages_channel_thread_ts_ts"),
+            ["channel", "thread_ts", "ts"],
+            unique=False,
         )
 
     op.create_table(
@@ -359,7 +361,7 @@ def downgrade() -> None:
     op.drop_table("pairs")
     op.drop_table("opted_out")
     with op.batch_alter_table("messages", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_messages_channel_thread_ts"))
+        batch_op.drop_index(batch_op.f("ix_messages_channel_thread_ts_ts"))
         batch_op.drop_index(batch_op.f("ix_messages_changed_at"))
         batch_op.drop_index(batch_op.f("ix_messages_author"))
 
