@@ -142,9 +142,6 @@ class Neighbours(Generic[Key]):
         self._answers = SimilarTexts[Key](COPIED_ANSWER)
         self._said: dict[Key, frozenset[str]] = {}
 
-    def __len__(self) -> int:
-        return len(self._said)
-
     def put(self, key: Key, question: str, answer: str) -> None:
         """Add a pair, or replace its words."""
         self._questions.put(key, topic(question))

@@ -124,8 +124,7 @@ def scope_of(pair: Pair, channels: Mapping[str, Channel]) -> str:
 
 
 def _names(pair: Pair) -> tuple[str, ...]:
-    stamps = (pair.answer_ts, pair.question_ts)
-    return tuple(f"{pair.channel}/{ts}" for ts in stamps if ts)
+    return tuple(f"{pair.channel}/{ts}" for ts in (*pair.answer_parts, *pair.question_parts))
 
 
 def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:

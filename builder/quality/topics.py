@@ -18,6 +18,7 @@ FEWEST = 12  # rows; fewer are read faster than clustered
 MOST = 12  # topics, more of which nobody reads
 DIMENSIONS = 50
 DECIMALS = 4  # to which two rows are the same point
+WORD = r"(?u)\b[^\W\d]\w{2,}\b"
 NAMED_BY = 4  # words
 _NOISE = re.compile(r"https?://\S+|<[^>\s]+>|```|`")
 
@@ -40,7 +41,7 @@ def topics(rows: Sequence[Row]) -> tuple[Topic, ...]:
 
     words = TfidfVectorizer(
         stop_words="english",
-        token_pattern=r"(?u)\b[^\W\d]\w{2,}\b",
+        token_pattern=WORD,
         min_df=2,
         max_df=0.5,
         sublinear_tf=True,

@@ -38,11 +38,6 @@ def get(db: Connection, channel: str) -> ImportJob | None:
     return revive(ImportJob, row) if row is not None else None
 
 
-def under_way(db: Connection) -> list[ImportJob]:
-    found = db.execute(select(imports).where(imports.c.state.in_(UNDER_WAY)))
-    return [revive(ImportJob, row) for row in found.mappings()]
-
-
 def go_on(db: Connection, channel: str, **changes: Any) -> ImportJob | None:
     """Change a job that nobody ended meanwhile; None where somebody did."""
     row = db.execute(

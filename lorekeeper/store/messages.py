@@ -69,11 +69,6 @@ def written_by(db: Connection, user: str) -> list[tuple[str, str]]:
     return [(channel_id, ts) for channel_id, ts in found]
 
 
-def remove_author(db: Connection, user: str) -> int:
-    """Delete everything that this person wrote; how many messages that were."""
-    return db.execute(delete(messages).where(messages.c.author == user)).rowcount
-
-
 def remove_channel(db: Connection, channel_id: str) -> None:
     """Delete a channel's messages; the channel itself is kept, to be read anew from its beginning."""
     db.execute(delete(messages).where(messages.c.channel == channel_id))

@@ -338,3 +338,18 @@ def inputs(view):
 
 def channel_id(team, name):
     return team.slack.workspace.channel(name).id
+
+
+def test_a_message_that_is_only_a_file_is_not_saved(team):
+    ada = team.member("ada")
+    file = {"id": "F1", "name": "plan.pdf", "mode": "hosted"}
+    raw = team.slack.workspace.post("help", "grace", "", subtype="file_share", files=[file])
+    with pytest.raises(BadInput, match="has no text"):
+        capture.propose(
+            team.desk,
+            channel=channel_id(team, "help"),
+            ts=raw["ts"],
+            by=ada.id,
+            origin=Origin.REACTION,
+        )
+    assert team.pairs() == []

@@ -87,6 +87,16 @@ def test_an_approved_pair_is_a_passage_with_its_answers_link(engine: Engine) -> 
     assert passage.messages == ("C1/101.0", "C1/100.0")
 
 
+def test_other_wordings_of_a_question_and_every_part_of_an_answer_are_in_its_passage(
+    engine: Engine,
+) -> None:
+    joined = replace(PAIR, also_asked=("Backup time?",), answer_parts=("101.0", "102.0"))
+    approve(engine, joined)
+    (passage,) = collect(engine)
+    assert "Backup time?" in passage.text
+    assert passage.messages == ("C1/101.0", "C1/102.0", "C1/100.0")
+
+
 def test_a_thread_is_its_question_with_the_replies_of_people(engine: Engine, say: Say) -> None:
     say("When do backups run?", "100.0")
     say("At two.", "101.0", "100.0", author="U2", permalink="https://slack/p101")
