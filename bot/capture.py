@@ -10,6 +10,7 @@ from bot import cards, mirror, threads
 from bot.access import Right
 from bot.blocks import pairs as shown
 from bot.blocks.modals import offer_to_word
+from bot.blocks.text import person
 from bot.desk import Desk
 from bot.tell import whisper
 from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState
@@ -248,11 +249,14 @@ def _refuse_unfit(desk: Desk, where: Channel, said: Sequence[Message], by: str) 
 
 def _refuse_saved(desk: Desk, channel: str, parts: Sequence[str]) -> None:
     with reading(desk.engine) as db:
-        there = [pair for ts in parts for pair in pairs.about(db, channel=channel, ts=ts)]
-    for pair in there:
-        if set(parts) & set(pair.answer_parts):
+        made = [pair for ts in parts for pair in pairs.made_of(db, channel=channel, ts=ts)]
+    for pair in made:
+        is_merged = pair.merged_into is not None
+        is_there = pair.state is not PairState.RETIRED or is_merged
+        if is_there and set(parts) & set(pair.answer_parts):
+            state = f"merged into pair {pair.merged_into}" if is_merged else pair.state.value
             raise StaleDecision(
-                f"This answer is already saved as pair {pair.id} ({pair.state}), by <@{pair.captured_by}>.",
+                f"This answer is already saved as pair {pair.id} ({state}), by {person(pair.captured_by)}.",
                 fix="Open it in the review queue to change it.",
             )
 

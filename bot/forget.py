@@ -55,11 +55,13 @@ def _means_me(what: str, by: str) -> bool:
 def _message(desk: Desk, link: str, by: str) -> Forgotten:
     channel, ts = place_of(link)
     with reading(desk.engine) as db:
-        message, made = messages.get(db, channel, ts), pairs.about(db, channel=channel, ts=ts)
+        message, made = messages.get(db, channel, ts), pairs.made_of(db, channel=channel, ts=ts)
     authors = {message.author} if message is not None else {a for p in made for a in p.authors}
-    if message is None and not made:
+    if message is None and not any(pair.answer for pair in made):
         raise BadInput("Nothing is kept of that message.", fix="Check the link.")
-    if by not in authors and not desk.access.may(by, Right.REVIEW, channel):
+    where = mirror.describe_or_unknown(desk, channel)
+    reviews = desk.access.may(by, Right.REVIEW, channel) and desk.access.may_see(by, where.scope)
+    if by not in authors and not reviews:
         raise NotAllowed(
             "That message is somebody else's.", fix="Its author or a reviewer can forget it."
         )

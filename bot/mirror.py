@@ -69,7 +69,7 @@ def forget(desk: Desk, channel: str, ts: str) -> None:
 
 
 def erase(desk: Desk, places: Iterable[tuple[str, str]], *, by: str, why: str) -> list[Pair]:
-    """Forget these messages (channel and `ts`) and the words of every pair made of them."""
+    """Forget these messages (channel and `ts`), and the words of every pair that was made of them."""
     with desk.engine.begin() as db:
         gone = [
             pairs.erase(db, pair, by=by, reason=f"{_part(pair, ts)} {why}")
@@ -82,8 +82,9 @@ def erase(desk: Desk, places: Iterable[tuple[str, str]], *, by: str, why: str) -
 
 
 def _forgotten(db: Connection, channel: str, ts: str) -> list[Pair]:
-    messages.remove(db, channel, ts)
-    return pairs.about(db, channel=channel, ts=ts)
+    """Those that still have words; withdrawn ones may."""
+    messages.forget(db, channel, ts)
+    return [pair for pair in pairs.made_of(db, channel=channel, ts=ts) if pair.answer]
 
 
 def channel_of(desk: Desk, channel: str) -> Channel:

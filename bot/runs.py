@@ -25,6 +25,7 @@ from lorekeeper.store.rows import plain
 log = structlog.get_logger(__name__)
 
 LOOK = 0.5  # seconds between looks at the database
+DIGEST_LOOK = 3.0  # seconds between looks whether the digest is due
 PACE = 2.0  # seconds between two edits of one message
 STANDBY = 5.0  # seconds between tries to take over from another bot
 NEWS = 3600.0  # seconds; a deployment that was loaded before that is no news
@@ -39,6 +40,7 @@ class Watcher:
         self._desk = desk
         self._now = now
         self._edited_at: dict[int, float] = {}
+        self._digest_at = float("-inf")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="runs-watcher", daemon=True)
 
@@ -56,7 +58,9 @@ class Watcher:
             deployment = deployments.current(db)
         for run, showing in behind:
             self._show(run, showing, deployment)
-        digest.look(self._desk)
+        if self._now() - self._digest_at >= DIGEST_LOOK:
+            self._digest_at = self._now()
+            digest.look(self._desk)
         if deployment is not None:
             _announce(self._desk, deployment)
 

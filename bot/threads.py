@@ -130,7 +130,9 @@ def _stored(desk: Desk, channel: str, ts: str) -> list[Message]:
 
 def _from_slack(desk: Desk, channel: str, ts: str) -> list[Message]:
     known = Placeholders()
-    return [read(desk.me, channel, raw, known)[0] for raw in _conversation(desk, channel, ts)]
+    found = [read(desk.me, channel, raw, known)[0] for raw in _conversation(desk, channel, ts)]
+    with reading(desk.engine) as db:
+        return [one for one in found if not messages.is_forgotten(db, channel, one.ts)]
 
 
 def _conversation(desk: Desk, channel: str, ts: str) -> list[Json]:

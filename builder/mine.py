@@ -13,22 +13,25 @@ from lorekeeper.links import permalink
 from lorekeeper.placeholders import placeholders_of
 from lorekeeper.questions import SURE, Found, mine_flat, mine_thread
 from lorekeeper.redact import redact
-from lorekeeper.store import messages, pairs, reading
+from lorekeeper.store import messages, pairs, people, reading
 
 BATCH = 200  # candidates stored at a time
 NO_ID = 0  # the store gives one
 
 
 def mine(engine: Engine, channel: Channel, *, by: str) -> int:
-    """Store what was surely enough found and never stored before; how many candidates that were.
+    """Store what was surely enough found and never stored before, but nothing of people who opted
+    out; how many candidates that were.
 
     The messages are read one by one: memory does not grow with the channel.
     """
     added = 0
     with reading(engine) as db:
+        silent = people.all_opted_out(db)
         batch: list[Pair] = []
         for found in _found(db, channel):
-            if found.confidence < SURE:
+            authors = {found.question.author, found.answer.author}
+            if found.confidence < SURE or authors & silent:
                 continue
             batch.append(_candidate(found, channel, by))
             if len(batch) == BATCH:

@@ -12,7 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +32,9 @@ from lorekeeper.errors import BadInput
 
 PREFIX = "LORE_"
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+Emoji = Annotated[str, AfterValidator(lambda name: name.strip(":"))]
 
 
 class Section(BaseModel):
@@ -52,9 +63,9 @@ class Slack(Section):
 class Rules(Section):
     """What holds in one channel instead of the workspace's rules; what is not named stays as there."""
 
-    save_emoji: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    approve_emoji: tuple[str, ...] | None = None
-    reject_emoji: tuple[str, ...] | None = None
+    save_emoji: Annotated[tuple[Emoji, ...], Field(min_length=1)] | None = None
+    approve_emoji: tuple[Emoji, ...] | None = None
+    reject_emoji: tuple[Emoji, ...] | None = None
     capturers: tuple[str, ...] | None = None
     reviewers: tuple[str, ...] | None = None
     trainers: tuple[str, ...] | None = None
@@ -64,11 +75,11 @@ class Rules(Section):
 class Bot(Section):
     """What people may do, and how."""
 
-    save_emoji: Annotated[tuple[str, ...], Field(min_length=1)] = ("bookmark",)
+    save_emoji: Annotated[tuple[Emoji, ...], Field(min_length=1)] = ("bookmark",)
     """React with one of these on a good answer to save it for review."""
-    approve_emoji: tuple[str, ...] = ("white_check_mark",)
+    approve_emoji: tuple[Emoji, ...] = ("white_check_mark",)
     """A reviewer reacts with one of these on a saved answer, or on its card, to approve it."""
-    reject_emoji: tuple[str, ...] = ("x",)
+    reject_emoji: tuple[Emoji, ...] = ("x",)
     """A reviewer reacts with one of these on a saved answer, or on its card, to reject it."""
     review_channel: str = ""
     """Channel id where new candidates are posted for review; empty: only in the App Home."""

@@ -146,6 +146,15 @@ opted_out = Table(
     Column("at", Float, nullable=False),
 )
 
+# Messages that were deleted, or that somebody asked to forget: no export and no history brings them back.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("ts", String(32), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
 # A channel whose history was asked for by a person: at most one job a channel, taken up again where it stopped.
 imports = Table(
     "imports",

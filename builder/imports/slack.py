@@ -143,8 +143,8 @@ def _delete(engine: Engine, export: Export, report: Report, by: str) -> None:
     """What was deleted in Slack since it was stored goes here, too, with the pairs made of it."""
     for channel, ts in export.deleted:
         with engine.begin() as db:
-            report.deleted += messages.remove(db, channel, ts)
-            for pair in pairs.about(db, channel=channel, ts=ts):
+            report.deleted += messages.forget(db, channel, ts)
+            for pair in pairs.made_of(db, channel=channel, ts=ts):
                 pairs.erase(db, pair, by=by, reason="its source was deleted in Slack")
 
 

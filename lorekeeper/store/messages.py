@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, 
 
 from lorekeeper.domain import Channel, Message
 from lorekeeper.store.rows import plain, revive
-from lorekeeper.tables import channels, messages
+from lorekeeper.tables import channels, forgotten, messages
 
 LOOKED_UP = 500  # keys in one query; SQLite takes 999 parameters at least
 
@@ -34,7 +34,9 @@ def all_channels(db: Connection) -> list[Channel]:
 
 
 def put(db: Connection, message: Message) -> None:
-    """Add a message, or replace what was stored under its channel and `ts`."""
+    """Add a message, or replace what was stored under its channel and `ts`; a forgotten one stays away."""
+    if is_forgotten(db, message.channel, message.ts):
+        return
     values = plain(message) | {"changed_at": time.time()}
     where = (messages.c.channel == message.channel, messages.c.ts == message.ts)
     if not db.execute(update(messages).where(*where).values(values)).rowcount:
@@ -43,7 +45,7 @@ def put(db: Connection, message: Message) -> None:
 
 def add_new(db: Connection, said: Sequence[Message]) -> int:
     """Add those messages of one channel that are not stored, and those that are stored as they were
-    before an edit; how many that were."""
+    before an edit, but none that was forgotten; how many that were."""
     fresh = _fresh(db, said)
     if fresh:
         now = time.time()
@@ -57,10 +59,17 @@ def get(db: Connection, channel_id: str, ts: str) -> Message | None:
     return revive(Message, found) if found is not None else None
 
 
-def remove(db: Connection, channel_id: str, ts: str) -> bool:
-    """Delete a message; whether it was there."""
-    gone = db.execute(delete(messages).where(messages.c.channel == channel_id, messages.c.ts == ts))
-    return bool(gone.rowcount)
+def forget(db: Connection, channel_id: str, ts: str) -> bool:
+    """Delete a message, and never store it again; whether it was there."""
+    if not is_forgotten(db, channel_id, ts):
+        db.execute(insert(forgotten).values(channel=channel_id, ts=ts, at=time.time()))
+    return _remove(db, channel_id, ts)
+
+
+def is_forgotten(db: Connection, channel_id: str, ts: str) -> bool:
+    """Whether the message was deleted, or somebody asked to forget it."""
+    found = select(forgotten.c.ts).where(forgotten.c.channel == channel_id, forgotten.c.ts == ts)
+    return db.scalar(found) is not None
 
 
 def written_by(db: Connection, user: str) -> list[tuple[str, str]]:
@@ -197,13 +206,36 @@ def _said(db: Connection, *conditions: ColumnElement[bool]) -> Iterator[Message]
 def _fresh(db: Connection, said: Sequence[Message]) -> list[Message]:
     """What is older than what is stored is left out; what it replaces is deleted."""
     by_ts = {message.ts: message for message in said}
+    for ts in _kept_away(db, said):
+        del by_ts[ts]
     for ts, edited_ts in _stored(db, list(by_ts.values())):
         found = by_ts[ts]
         if (found.edited_ts or "") <= (edited_ts or ""):
             del by_ts[ts]
         else:
-            remove(db, found.channel, ts)
+            _remove(db, found.channel, ts)
     return list(by_ts.values())
+
+
+def _remove(db: Connection, channel_id: str, ts: str) -> bool:
+    gone = db.execute(delete(messages).where(messages.c.channel == channel_id, messages.c.ts == ts))
+    return bool(gone.rowcount)
+
+
+def _kept_away(db: Connection, said: Sequence[Message]) -> set[str]:
+    """The `ts` of those that were forgotten."""
+    found: set[str] = set()
+    for at in range(0, len(said), LOOKED_UP):
+        part = said[at : at + LOOKED_UP]
+        found |= set(
+            db.scalars(
+                select(forgotten.c.ts).where(
+                    forgotten.c.channel == part[0].channel,
+                    forgotten.c.ts.in_([message.ts for message in part]),
+                )
+            )
+        )
+    return found
 
 
 def _stored(db: Connection, said: Sequence[Message]) -> Iterator[tuple[str, str | None]]:

@@ -109,17 +109,21 @@ def live(db: Connection, *, channel: str, answer_ts: str) -> Pair | None:
 
 def about(db: Connection, *, channel: str, ts: str) -> list[Pair]:
     """Live pairs whose words come from this message, among others."""
+    return [pair for pair in made_of(db, channel=channel, ts=ts) if pair.state != PairState.RETIRED]
+
+
+def made_of(db: Connection, *, channel: str, ts: str) -> list[Pair]:
+    """Pairs in any state whose words come from this message, among others."""
     of_message = select(pair_messages.c.pair_id).where(
         pair_messages.c.channel == channel, pair_messages.c.ts == ts
     )
-    return _all(db, pairs.c.id.in_(of_message), pairs.c.state != PairState.RETIRED)
+    return _all(db, pairs.c.id.in_(of_message))
 
 
 def written_by(db: Connection, user: str) -> list[Pair]:
-    """Live pairs with words of this person."""
+    """Pairs in any state with words of this person."""
     maybe = cast(pairs.c.authors, Text).contains(json.dumps(user), autoescape=True)
-    found = _all(db, maybe, pairs.c.state != PairState.RETIRED)
-    return [pair for pair in found if user in pair.authors]
+    return [pair for pair in _all(db, maybe) if user in pair.authors]
 
 
 def changed_since(db: Connection, at: float) -> dict[int, float]:
@@ -217,23 +221,21 @@ def move(
 
 
 def erase(db: Connection, pair: Pair, *, by: str, reason: str) -> Pair:
-    """Retire the pair and forget its words, those that its history remembers included.
+    """Retire the pair and forget its words and whose they were: in its history, and in the pair that
+    it was merged into, too. One that was withdrawn before only loses its words.
 
     Raises:
         StaleDecision: somebody moved it first.
     """
-    gone = move(db, pair, PairState.RETIRED, by=by, reason=reason)
-    erased = _write(
-        db,
-        [pairs.c.id == gone.id],
-        {"question": "", "answer": "", "rejected_answer": None, "also_asked": [], "tags": []},
-    )
+    if pair.state is not PairState.RETIRED:
+        pair = move(db, pair, PairState.RETIRED, by=by, reason=reason)
+    if pair.merged_into is not None:
+        _unlearn(db, pair.question, pair.merged_into)
+    lists: dict[str, Any] = {"also_asked": [], "tags": [], "authors": []}
+    texts = {"question": "", "answer": "", "rejected_answer": None}
+    erased = _write(db, [pairs.c.id == pair.id], lists | texts)
     assert erased is not None
-    db.execute(
-        update(pair_history)
-        .where(pair_history.c.pair_id == pair.id, pair_history.c.what == "edited")
-        .values(detail={})
-    )
+    _forget_edits(db, pair.id)
     return erased
 
 
@@ -281,6 +283,20 @@ def history(db: Connection, pair_id: int) -> Sequence[dict[str, Any]]:
 def _all(db: Connection, *conditions: Any) -> list[Pair]:
     found = db.execute(select(pairs).where(*conditions).order_by(pairs.c.id))
     return [revive(Pair, row) for row in found.mappings()]
+
+
+def _unlearn(db: Connection, question: str, merged_into: int) -> None:
+    kept = get(db, merged_into)
+    wordings = [wording for wording in kept.also_asked if wording != question]
+    _write(db, [pairs.c.id == kept.id], {"also_asked": wordings})
+    _forget_edits(db, kept.id)
+
+
+def _forget_edits(db: Connection, pair_id: int) -> None:
+    edited = pair_history.c.what == "edited"
+    db.execute(
+        update(pair_history).where(pair_history.c.pair_id == pair_id, edited).values(detail={})
+    )
 
 
 def _values(pair: Pair) -> dict[str, Any]:

@@ -49,6 +49,19 @@ def test_an_edited_pair_leaves_no_words_in_its_history(team, saved):
     assert SECRET_WORDS not in stored(team)
 
 
+def test_what_was_forgotten_is_not_stored_or_saved_again(team, saved):
+    from bot import capture, mirror
+    from lorekeeper.domain import Origin
+
+    grace, channel = team.member("grace"), team.slack.workspace.channel("help").id
+    forget.forget(team.desk, grace.permalink(saved), by=grace.id)
+    grace.edit(saved, f"Say {SECRET_WORDS} twice.")
+    mirror.keep(team.desk, channel, {"ts": saved.ts, "user": grace.id, "text": SECRET_WORDS})
+    with pytest.raises(BadInput, match="not there any more"):
+        capture.propose(team.desk, channel=channel, ts=saved.ts, by=grace.id, origin=Origin.COMMAND)
+    assert SECRET_WORDS not in stored(team)
+
+
 def test_everything_of_a_person_is_forgotten(team, saved):
     ada = team.member("ada")
     ada.post("help", "Another thing that I said.")
@@ -57,6 +70,58 @@ def test_everything_of_a_person_is_forgotten(team, saved):
     assert (gone.messages, gone.pairs) == (2, 1)
     assert written(team, ada) == []
     assert "What opens the vault" not in stored(team)
+
+
+def test_words_of_a_pair_that_was_taken_back_are_forgotten_too(team, saved):
+    from bot import capture
+
+    capture.withdraw(team.desk, 1, by=team.member("ada").id)
+    assert SECRET_WORDS in stored(team)
+    forget.forget(team.desk, team.member("grace").permalink(saved), by=team.member("grace").id)
+    assert SECRET_WORDS not in stored(team)
+
+
+def test_a_merged_wording_leaves_the_pair_that_learned_it(team, saved):
+    from bot import review
+
+    other = team.member("sam").post("help", "Which words open the vault door?")
+    said = team.member("grace").reply(other, "Ask Grace for the words of the day.")
+    team.member("ada").react(said, "bookmark")
+    team.until(lambda: len(team.pairs()) == 2)
+    review.merge(team.desk, 2, 1, by=team.member("rita").id)
+    assert "Which words" in stored(team)
+    forget.forget(team.desk, "@me", by=team.member("sam").id)
+    assert "Which words" not in stored(team)
+    assert len(team.pairs()) == 1
+
+
+def test_a_merged_answer_is_not_saved_again(team, saved):
+    from bot import capture, review
+    from lorekeeper.domain import Origin
+    from lorekeeper.errors import StaleDecision
+
+    other = team.member("sam").post("help", "Which words open the vault door?")
+    said = team.member("grace").reply(other, "Ask Grace for the words of the day.")
+    team.member("ada").react(said, "bookmark")
+    team.until(lambda: len(team.pairs()) == 2)
+    merged = team.pairs()[1]
+    review.merge(team.desk, 2, 1, by=team.member("rita").id)
+    with pytest.raises(StaleDecision, match="merged into pair 1"):
+        capture.propose(
+            team.desk,
+            channel=merged.channel,
+            ts=said.ts,
+            by=team.member("rita").id,
+            origin=Origin.COMMAND,
+        )
+
+
+def test_a_reviewer_outside_a_private_channel_forgets_nothing_there(team):
+    asked = team.member("ada").post("secrets", "What is the budget?")
+    said = team.member("grace").reply(asked, "Forty-two thousand.")
+    team.until(lambda: written(team, team.member("grace")))
+    with pytest.raises(NotAllowed):
+        forget.forget(team.desk, team.member("ada").permalink(said), by=team.member("rita").id)
 
 
 def test_versions_and_adapters_that_hold_it_are_named(team, saved):

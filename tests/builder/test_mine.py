@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder.mine import mine
 from lorekeeper.domain import Channel, Message, PairState
-from lorekeeper.store import messages, pairs, reading
+from lorekeeper.store import messages, pairs, people, reading
 
 CHANNEL = Channel(id="C1", name="help")
 
@@ -57,6 +57,13 @@ def test_people_are_placeholders_and_doubt_is_left_out(engine):
         "1700000000.000100",
         "1700000009.000100",
     }
+
+
+def test_who_opted_out_is_not_mined_from_what_was_stored_before(engine):
+    say(engine, (0, "UADA", "How do I restart it?", None), (9, "UGRACE", "<@UADA> run it.", None))
+    with engine.begin() as db:
+        people.opt_out(db, "UGRACE")
+    assert mine(engine, CHANNEL, by="me") == 0
 
 
 def test_what_is_edited_later_finds_its_mined_pair(engine):

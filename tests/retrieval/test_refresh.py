@@ -88,7 +88,7 @@ def test_a_deleted_message_is_not_quoted_even_before_the_next_look(
     say(engine, "backups run at night")
     refresher.look()
     with engine.begin() as db:
-        messages.remove(db, "C1", "100.0")
+        messages.forget(db, "C1", "100.0")
     assert found(refresher.search, "backups") == []
 
 
@@ -126,7 +126,7 @@ def test_what_is_deleted_while_the_next_index_is_built_is_in_neither(
 
     def slow_build(*args: object, **options: object) -> object:
         with engine.begin() as db:
-            messages.remove(db, "C1", "100.0")
+            messages.forget(db, "C1", "100.0")
         return real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
 
     monkeypatch.setattr(refresh, "build", slow_build)

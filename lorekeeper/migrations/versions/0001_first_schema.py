@@ -90,6 +90,13 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "forgotten",
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("ts", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "ts", name=op.f("pk_forgotten")),
+    )
+    op.create_table(
         "imports",
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -369,6 +376,7 @@ def downgrade() -> None:
     op.drop_table("leases")
     op.drop_table("indexes")
     op.drop_table("imports")
+    op.drop_table("forgotten")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_state_received_at"))
         batch_op.drop_index(batch_op.f("ix_events_lane_state"))

@@ -123,6 +123,15 @@ def test_a_tombstone_takes_the_stored_message_and_its_pair_along(engine, tmp_pat
     assert (retired.question, retired.answer) == ("", "")
 
 
+def test_an_older_export_does_not_bring_back_what_was_forgotten(engine, tmp_path):
+    path = pack(tmp_path, THREAD)
+    import_export(engine, path, by="me")
+    with engine.begin() as db:
+        messages.forget(db, "C1", TOLD)
+    assert import_export(engine, path, by="me").stored == 0
+    assert TOLD not in {m.ts for m in stored(engine, "C1")}
+
+
 def test_who_opted_out_is_not_imported(engine, tmp_path):
     with engine.begin() as db:
         people.opt_out(db, "U2")

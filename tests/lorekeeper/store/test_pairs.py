@@ -77,8 +77,10 @@ def test_erasing_leaves_no_words_and_says_why(engine):
         assert (gone.question, gone.answer, gone.rejected_answer, gone.tags) == ("", "", None, ())
         assert (gone.state, gone.reason) == (PairState.RETIRED, "asked to")
         assert "So." not in str(pairs.history(db, made.id))
+        assert gone.authors == ()
+        assert pairs.erase(db, gone, by="U1", reason="again").reason == "asked to"
     with pytest.raises(StaleDecision), engine.begin() as db:
-        pairs.erase(db, edited, by="U1", reason="again")
+        pairs.erase(db, edited, by="U1", reason="too late")
 
 
 def test_pairs_of_an_author_are_found_whole_and_not_by_a_part_of_an_id(engine):
