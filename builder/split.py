@@ -38,7 +38,7 @@ def split(
     parts = groups(pairs)
     if len(parts) < 2:
         raise BadInput(
-            f"Approved pairs of one conversation, or that say nearly the same, stay together: {len(pairs)} of them are too few to hold some out.",
+            f"Too few approved pairs to hold some out ({len(pairs)}): those of one conversation, or that say nearly the same, stay together.",
             fix="Approve answers from other conversations too: some must be held out to judge by.",
         )
     held = [part for part in parts if HELDOUT in _sides(part, known)]

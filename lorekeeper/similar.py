@@ -140,18 +140,20 @@ class Neighbours(Generic[Key]):
     def __init__(self) -> None:
         self._questions = SimilarTexts[Key](SAME_QUESTION)
         self._answers = SimilarTexts[Key](COPIED_ANSWER)
+        self._asked: dict[Key, frozenset[str]] = {}
         self._said: dict[Key, frozenset[str]] = {}
 
     def put(self, key: Key, question: str, answer: str) -> None:
         """Add a pair, or replace its words."""
-        self._questions.put(key, topic(question))
-        self._said[key] = words(answer)
+        self._asked[key], self._said[key] = topic(question), words(answer)
+        self._questions.put(key, self._asked[key])
         self._answers.put(key, self._said[key])
 
     def drop(self, key: Key) -> None:
         """Take a pair away, if it is there."""
         self._questions.drop(key)
         self._answers.drop(key)
+        self._asked.pop(key, None)
         self._said.pop(key, None)
 
     def of(self, question: str, answer: str, *, but: Key | None = None) -> list[Neighbour[Key]]:
@@ -160,9 +162,12 @@ class Neighbours(Generic[Key]):
         found: dict[Key, Neighbour[Key]] = {}
         if len(said) >= COPIED_WORDS:
             for key, share in self._answers.like(said):
-                found[key] = Neighbour(key=key, likeness=Likeness.DUPLICATE, similarity=share)
+                if figures(said) == figures(self._said[key]):
+                    found[key] = Neighbour(key=key, likeness=Likeness.DUPLICATE, similarity=share)
         if len(asked) >= TOPIC_WORDS:
             for key, share in self._questions.like(asked):
+                if figures(asked) != figures(self._asked[key]):
+                    continue
                 agrees = jaccard(said, self._said[key]) >= SAME_ANSWER
                 kind = Likeness.DUPLICATE if agrees else Likeness.CONFLICT
                 found.setdefault(key, Neighbour(key=key, likeness=kind, similarity=share))
@@ -213,6 +218,11 @@ def topic(question: str) -> frozenset[str]:
     """The words that say what a question is about, as stems."""
     asked = words(_CODE_FENCE.sub(" ", question))
     return frozenset(word[:STEM] for word in asked if word not in _ASKING)
+
+
+def figures(found: frozenset[str]) -> frozenset[str]:
+    """The words with a digit: "Python 3.11" and "Python 3.12" are not the same, however much else is."""
+    return frozenset(word for word in found if any(map(str.isdigit, word)))
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:

@@ -11,6 +11,12 @@ from builder.freeze import Preview
 from lorekeeper.domain import PairState
 from lorekeeper.store.pairs import Standing
 
+SAID = {
+    PairState.APPROVED: "approved",
+    PairState.CANDIDATE: "waiting",
+    PairState.REJECTED: "rejected",
+    PairState.RETIRED: "withdrawn",
+}
 CHANNELS = 10
 TAGS = 12
 DAY = 86400.0
@@ -27,7 +33,7 @@ def standing(
     states = Counter[PairState]()
     for one in counted:
         states[one.state] += one.count
-    told = " · ".join(f"*{states[state]}* {state.value}" for state in PairState)
+    told = " · ".join(f"*{states[state]}* {name}" for state, name in SAID.items())
     return [
         header("The dataset"),
         section(f"{told}\n:thumbsup: {thumbs[0]}  :thumbsdown: {thumbs[1]}"),
@@ -47,9 +53,7 @@ def _by_channel(counted: Sequence[Standing]) -> list[Block]:
         return []
     most = sorted(places.items(), key=lambda item: -item[1].total())[:CHANNELS]
     lines = [
-        f"• {place(channel)}: {states[PairState.APPROVED]} approved,"
-        f" {states[PairState.CANDIDATE]} waiting, {states[PairState.REJECTED]} rejected,"
-        f" {states[PairState.RETIRED]} withdrawn"
+        f"• {place(channel)}: {', '.join(f'{states[state]} {name}' for state, name in SAID.items())}"
         for channel, states in most
     ]
     more = len(places) - len(most)

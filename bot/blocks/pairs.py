@@ -77,7 +77,9 @@ def brief(pair: Pair, alike: Sequence[Alike] = ()) -> list[Block]:
     likeness = "".join(f"\n{_likeness(one)}" for one in alike)
     question, answer = quoted(pair.question, NEIGHBOUR), quoted(pair.answer, NEIGHBOUR)
     return [
-        section(f"*{escape(title(pair))}* · {_provenance(pair)}\n{question}\n{answer}{likeness}"),
+        section(
+            f"*{escape(title(pair))}* · {_provenance(pair)}\n*Question*\n{question}\n*Answer*\n{answer}{likeness}"
+        ),
         actions(
             button("Approve", "pair_approve", str(pair.id), style="primary"),
             button("Reject", "pair_refuse", str(pair.id), style="danger"),

@@ -133,9 +133,7 @@ def review(stage: Stage, act: Act) -> None:
     for number, card in enumerate(cards[:-1], 1):
         press(reviewer, card, "Approve")
         act.update(number, len(cards), f"{number} approved")
-    press(reviewer, cards[-1], "Reject")
-    modal = reviewer.wait_for_modal()
-    reviewer.fill_and_submit(modal, {only_input(modal): "Not a question that others will ask."})
+    reviewer.press(cards[-1], "pair_reject", "Not a question")
 
     def decided() -> dict[PairState, int] | None:
         with reading(stage.database) as db:
@@ -310,13 +308,6 @@ def press(member: Member, message: Seen, label: str) -> None:
     if found is None:
         raise StepFailed(f"There is no button {label!r} in {message}.", fix="See the bot's log.")
     member.press(message, found)
-
-
-def only_input(view: dict[str, object]) -> str:
-    """The action id of a modal's first field."""
-    blocks = view["blocks"]
-    assert isinstance(blocks, list)
-    return next(str(element["action_id"]) for _, element in interactive(blocks))
 
 
 def _a_note(stage: Stage) -> Seen | None:

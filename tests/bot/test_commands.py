@@ -90,7 +90,7 @@ def test_status_says_that_nothing_answers(team):
 
 def test_dataset_counts_the_pairs(team):
     team.queue_run()
-    assert "*2* candidate" in told(team, "/lore dataset").said
+    assert "*2* waiting" in told(team, "/lore dataset").said
 
 
 def test_the_dataset_report_comes_as_a_message_with_its_picture(team):

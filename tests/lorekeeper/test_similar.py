@@ -85,5 +85,15 @@ def test_a_copied_answer_is_a_duplicate_whatever_was_asked():
     assert near.of("What about certificates?", answer)[0].likeness is Likeness.DUPLICATE
 
 
+def test_what_differs_in_a_number_is_not_the_same():
+    near = Neighbours[int]()
+    near.put(1, "How do I restart service 7?", "Run `restart 7` on its host and wait for a minute.")
+    near.put(2, "Does it run on Python 3.11?", "Yes.")
+    told = "Run `restart 8` on its host and wait for a minute."
+    assert near.of("How do I restart service 8?", told) == []
+    assert near.of("Does it run on Python 3.12?", "No.") == []
+    assert near.of("Does it run on Python 3.11 now?", "No.")[0].likeness is Likeness.CONFLICT
+
+
 def test_scripts_without_spaces_are_compared_by_pairs_of_letters():
     assert words("重启网关") == {"重启", "启网", "网关"}
