@@ -45,6 +45,7 @@ def join(desk: Desk, body: Json) -> None:
             ts=about["ts"],
             origin=about["origin"],
             question=written["question"],
+            found=draft.question,
             answer=draft.answer,
             parts=draft.parts,
             choices=draft.choices,

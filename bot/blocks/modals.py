@@ -57,8 +57,9 @@ def save_pair(
     parts: Sequence[str],
     choices: Sequence[Message],
     tags: str = "",
+    found: str | None = None,
 ) -> Block:
-    """Save an answer, with the question as it was found or as the person words it.
+    """Save an answer, with the question as it was `found` or as the person words it.
 
     `choices` are the messages that the answer may be joined from, `parts` the `ts` of those that it is.
     """
@@ -81,7 +82,7 @@ def save_pair(
             "channel": channel,
             "ts": ts,
             "origin": origin,
-            "question": _mark(question),
+            "question": _mark(question if found is None else found),
             "answer": _mark(answer),
         },
     )
@@ -169,7 +170,7 @@ def was_changed(view: Mapping[str, Any], answer: str) -> bool:
 
 
 def was_asked_anew(view: Mapping[str, Any], question: str) -> bool:
-    """Whether the question differs from the one that the modal was opened with."""
+    """Whether the question differs from the one that was found."""
     return _mark(question) != about(view).get("question")
 
 

@@ -201,6 +201,20 @@ def test_several_messages_of_a_thread_are_joined_into_one_answer(team):
     assert pair.tags == ("keys", "gateways")
 
 
+def test_a_question_worded_before_the_parts_were_chosen_is_kept(team):
+    ada, grace = team.member("ada"), team.member("grace")
+    question = ada.post("help", QUESTION)
+    first, second = (grace.reply(question, text) for text in ("Run `rotate`.", "Then wait."))
+    ada.shortcut("save_answer", first)
+    modal = ada.wait_for_modal(lambda view: view.get("callback_id") == "save_pair")
+    own = {"question": "How are keys rotated?"}
+    ada.press(modal, "pair_join", [first.ts, second.ts], filled=own)
+    joined = ada.wait_for_modal(lambda view: "Then wait" in str(inputs(view)))
+    assert "How are keys rotated?" in str(inputs(joined))
+    ada.fill_and_submit(joined, {})
+    assert team.wait_for_pair().question == "How are keys rotated?"
+
+
 def test_an_edited_part_changes_the_joined_answer_and_a_deleted_one_retires_it(team):
     ada, grace = team.member("ada"), team.member("grace")
     question = ada.post("help", QUESTION)
