@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from lorekeeper.domain import Message
 
 TURN_GAP = 180.0  # seconds within which one person's messages in a row are one turn
+LONGEST_TURN = 50  # messages; somebody who writes on and on speaks several turns
 WINDOW = 30 * 60.0  # seconds in which an answer is looked for, and that a conversation goes on
 ANSWERS = 12  # turns after a question that may answer it
 AROUND = 20  # turns before a question, and after its last possible answer, that tell who speaks with whom
@@ -229,7 +230,8 @@ def _turns(messages: Iterable[Message]) -> Iterator[Turn]:
     gathered: list[Message] = []
     for message in messages:
         same = gathered and gathered[-1].author == message.author
-        if gathered and not (same and message.at - gathered[-1].at <= TURN_GAP):
+        goes_on = same and message.at - gathered[-1].at <= TURN_GAP
+        if gathered and not (goes_on and len(gathered) < LONGEST_TURN):
             yield Turn(tuple(gathered))
             gathered = []
         gathered.append(message)

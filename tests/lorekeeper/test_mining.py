@@ -101,6 +101,14 @@ def test_a_channel_of_any_length_is_read_as_it_comes():
     assert taken < 1200
 
 
+def test_a_monologue_without_end_is_read_as_it_comes():
+    def monologue() -> Iterator[Message]:
+        for number in range(100_000):
+            yield said(number, ADA, "And another thing?")
+
+    assert list(mine_flat(monologue())) == []
+
+
 def test_a_name_reaches_over_what_others_say_in_between():
     (found,) = mine(
         [
