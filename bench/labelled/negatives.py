@@ -47,7 +47,7 @@ _SHA1, _SHA256 = "@@@@" * 10, "@@@@" * 16
 NEGATIVES: dict[str, Callable[[Random], str]] = {
     "git hash": _of(f"commit {_SHA1}", "fixed in @@@@@@@@", "revert @@@@@@@@@@@@", f"key: {_SHA1}"),
     "UUID": lambda chance: f"request {UUID(bytes=chance.randbytes(16), version=4)}",
-    "version": _of("v#.##.#", "version #.#.#-rc.#", "racket #.##", "numpy==#.##.#", "^##.#.#"),
+    "version": _of("v#.##.#", "version #.#.#-rc.#", "gcc #.##", "numpy==#.##.#", "^##.#.#"),
     "version of four parts": _of("6.90.0.2#", "version 10.#.#.#", "v1.2.#.#", "have 6.12, need 6.90.0.#", "1.#.0.##"),
     "digest": _of(f"sha256:{_SHA256}", f"nginx@sha256:{_SHA256}", _SHA256, "md5 " + "@@@@" * 8),
     "public block": _public_block,
@@ -77,7 +77,7 @@ NEGATIVES: dict[str, Callable[[Random], str]] = {
     "scope": _of("std::vector::x", "::keyword", "(define-syntax ::face)", "ab::cafe", "dead::beef", "f32::abs(x)", "a::b::c", "Foo::add"),
     "permalink": _permalink,
     "path": _of("/usr/lib/x86_64-linux-gnu/libc.so.#", r"C:\Users\x\file2.txt", "src/a_b/c-d#.py:12:34", "~/.ssh/id_rsa", "key: /etc/ssl/private/key#.pem"),
-    "git address": _of("git clone git@github.com:racket/racket.git", "ssh://git@example.com/x.git", "https://user@example.com/x.git"),
+    "git address": _of("git clone git@github.com:example/example.git", "ssh://git@example.com/x.git", "https://user@example.com/x.git"),
     "code": _of(
         "(call 1000000 2)", "@decorator", "a[1:2, 3:4]", "x @ y.T", "f(4111, 1111)", "npm i left-pad@1.3.#", "pip install a==2.#.#",
         "git diff HEAD~# -- a.py", "sum(1, 22, 333, 4444, 55555, 666666)", "hf_hub_download(repo_id='x')", "npm_config_user_agent=yarn",
