@@ -62,18 +62,18 @@ def main(
             "embedded_per_second": round(per_second, 1),
         }
         for name, questions in {
-            "title and heading": _by_heading(passages),
+            "title and heading": questions_by_heading(passages),
             "other words": _in_other_words(passages),
         }.items():
             asked = questions if full else _spread(questions, QUICK)
             scores = {way: _quality(find, asked) for way, find in _ways(index, model).items()}
             console.print(_table(f"{name}: {len(asked)} questions", scores))
             result[name] = {way: _rounded(score) for way, score in scores.items()}
-        result["search_p50_ms"] = round(_milliseconds(index, _by_heading(passages)), 2)
+        result["search_p50_ms"] = round(_milliseconds(index, questions_by_heading(passages)), 2)
     print(json.dumps(result))
 
 
-def _by_heading(passages: Iterable[Passage]) -> list[Question]:
+def questions_by_heading(passages: Iterable[Passage]) -> list[Question]:
     return [
         (f"{page.partition(' (')[0]} {heading}", ids) for page, heading, ids in _sections(passages)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -12,11 +12,13 @@ from typing import Any, Generic, TypeVar
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from lorekeeper.domain import PUBLIC, Channel
+from bot.blocks.text import mention
+from lorekeeper.domain import PUBLIC, Channel, public_of
 from lorekeeper.errors import NotAllowed
 from lorekeeper.settings import Bot
 
 PEOPLE_KEPT = 300.0  # seconds; `user_change` drops a person sooner
+PAGE = 200  # entries that Slack gives at once
 MEMBERSHIP_KEPT = 60.0  # seconds; joining and leaving drop it sooner
 
 T = TypeVar("T")
@@ -29,6 +31,7 @@ class Right(StrEnum):
     REVIEW = "review saved answers"
     TRAIN = "start and cancel training"
     PROMOTE = "promote and roll back adapters"
+    CONFIGURE = "change how I answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +40,13 @@ class Person:
 
     id: str
     is_member: bool  # a full member of this workspace: no guest, no app, nobody of another one
+    name: str = ""  # as the workspace shows it
+    is_gone: bool = False  # deactivated, or nobody that Slack knows
 
     @classmethod
     def unknown(cls, user: str) -> Person:
         """Whoever Slack does not tell us about counts as an outsider."""
-        return cls(id=user, is_member=False)
+        return cls(id=user, is_member=False, is_gone=True)
 
 
 def scopes(
@@ -50,15 +55,21 @@ def scopes(
     """What an answer may quote: never more than everyone who reads it there could open.
 
     Args:
-        memberships: ids of the private conversations that both the person and the bot are in.
+        memberships: what both the person and the bot are in: of a member the private conversations, of
+            a guest or somebody from another organisation the shared channels.
         alone: only the person reads the answer (a direct message, or an ephemeral one).
     """
-    here = frozenset[str]() if channel.scope == PUBLIC else frozenset({channel.id})
+    here = frozenset({_said_in(channel)})
     if not person.is_member:
-        return here
+        return frozenset(memberships) if alone else here if channel.is_shared else frozenset()
     if alone:
-        return here | {PUBLIC, *memberships}
-    return here if channel.is_shared else here | {PUBLIC}
+        return frozenset({PUBLIC, channel.scope, *memberships})
+    return here if channel.is_shared else frozenset({PUBLIC, channel.scope})
+
+
+def _said_in(channel: Channel) -> str:
+    """The scope of what was said in this very channel."""
+    return public_of(channel.id) if channel.scope == PUBLIC else channel.id
 
 
 class Access:
@@ -82,9 +93,18 @@ class Access:
     def scopes_for(self, channel: Channel, user: str, *, alone: bool = False) -> frozenset[str]:
         """What may be quoted to this person in this channel; empty: nothing."""
         alone = alone or is_one_to_one(channel)
-        person = self.person(user)
-        memberships = self.memberships(user) if alone and person.is_member else frozenset()
-        return scopes(channel, person, memberships, alone=alone)
+        memberships = self.memberships(user) if alone else frozenset()
+        return scopes(channel, self.person(user), memberships, alone=alone)
+
+    def still_in(self, user: str, channels: Iterable[str]) -> bool:
+        """Whether the person is in all of these at this moment, as Slack says, not as was remembered.
+
+        Where they are not, what was remembered of them is forgotten.
+        """
+        if all(user in self._ask_for_members(channel) for channel in channels):
+            return True
+        self.forget(user)
+        return False
 
     def may_use_tuned_weights(self, channel: Channel, user: str) -> bool:
         """Weights hold what members said in public, and weights cannot be filtered by reader."""
@@ -121,7 +141,8 @@ class Access:
         return self._people.get(user, lambda: self._ask_for_person(user))
 
     def memberships(self, user: str) -> frozenset[str]:
-        """Private conversations that the person and the bot are both in; empty if Slack won't say."""
+        """Scopes that the person sees beside the public one, through a channel that the bot is in, too;
+        empty if Slack won't say."""
         return self._memberships.get(user, lambda: self._ask_for_memberships(user))
 
     def forget(self, user: str) -> None:
@@ -150,7 +171,7 @@ class Access:
                 return rules.reviewers
             case Right.TRAIN:
                 return trainers
-            case Right.PROMOTE:
+            case Right.PROMOTE | Right.CONFIGURE:
                 return rules.promoters or trainers
 
     def _expand(self, ids: Iterable[str]) -> set[str]:
@@ -169,7 +190,13 @@ class Access:
             return Person.unknown(user)
         excluded = ("deleted", "is_restricted", "is_ultra_restricted", "is_bot", "is_stranger")
         is_ours = found.get("team_id", self._team) == self._team
-        return Person(id=user, is_member=is_ours and not any(found.get(flag) for flag in excluded))
+        profile = found.get("profile") or {}
+        return Person(
+            id=user,
+            is_member=is_ours and not any(found.get(flag) for flag in excluded),
+            name=profile.get("display_name") or found.get("real_name") or found.get("name") or "",
+            is_gone=bool(found.get("deleted")),
+        )
 
     def _ask_for_group(self, group: str) -> frozenset[str]:
         try:
@@ -178,19 +205,31 @@ class Access:
             return frozenset()
 
     def _ask_for_memberships(self, user: str) -> frozenset[str]:
-        found: set[str] = set()
-        cursor: str | None = None
+        is_member = self.person(user).is_member
+        types = "private_channel,mpim" if is_member else "public_channel,private_channel"
         try:
-            while True:
-                page: Any = self._client.users_conversations(
-                    user=user, types="private_channel,mpim", limit=200, cursor=cursor
-                )
-                found |= {channel["id"] for channel in page["channels"]}
-                cursor = page.get("response_metadata", {}).get("next_cursor")
-                if not cursor:
-                    return frozenset(found)
+            return frozenset(
+                public_of(raw["id"]) if not raw.get("is_private") and not is_member else raw["id"]
+                for raw in self._pages("users_conversations", "channels", user=user, types=types)
+                if is_member or raw.get("is_ext_shared")
+            )
         except SlackApiError:
             return frozenset()
+
+    def _ask_for_members(self, channel: str) -> frozenset[str]:
+        try:
+            return frozenset(self._pages("conversations_members", "members", channel=channel))
+        except SlackApiError:
+            return frozenset()
+
+    def _pages(self, method: str, what: str, **arguments: str) -> Iterator[Any]:
+        cursor: str | None = None
+        while True:
+            page: Any = getattr(self._client, method)(limit=PAGE, cursor=cursor, **arguments)
+            yield from page[what]
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return
 
 
 class Remembered(Generic[T]):
@@ -234,7 +273,3 @@ def is_one_to_one(channel: Channel) -> bool:
 
 def is_group(id_: str) -> bool:
     return id_.startswith("S")
-
-
-def mention(id_: str) -> str:
-    return f"<!subteam^{id_}>" if is_group(id_) else f"<@{id_}>"

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bot import capture, forget, gateway, history, mirror, reply, report, runs
+from bot import capture, forget, history, private, report, runs, ways
 from bot.access import Right
-from bot.blocks import answers as answer_blocks
 from bot.blocks import modals
 from bot.blocks import people as people_blocks
 from bot.blocks import runs as run_blocks
@@ -19,14 +18,12 @@ from bot.blocks.text import escaped, section
 from bot.desk import Desk, Json
 from bot.tell import respond
 from lorekeeper import engines
-from lorekeeper.domain import BASE_NAME, Answer, Origin
-from lorekeeper.errors import BadInput, LorekeeperError
+from lorekeeper.domain import BASE_NAME, Origin
+from lorekeeper.errors import BadInput
 from lorekeeper.links import place_of
-from lorekeeper.redact import redact
 from lorekeeper.store import adapters, deployments, reading
 from lorekeeper.store import events as stored_events
 from lorekeeper.store import runs as stored_runs
-from lorekeeper.text import mrkdwn_to_markdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,24 +62,11 @@ def help_(desk: Desk, given: Given) -> None:
 
 
 def ask(desk: Desk, given: Given) -> None:
-    """An answer for the asker's eyes, so it may quote whatever the asker can see."""
-    if not given.rest:
-        raise BadInput("You asked nothing.", fix="Write `/lore ask` and your question.")
-    question = redact(mrkdwn_to_markdown(given.rest), people=False).text
-    asking = reply.asking_of(
-        desk,
-        mirror.describe_or_unknown(desk, given.channel),
-        given.by,
-        [{"role": "user", "content": question}],
-        alone=True,
-    )
-    respond(given.body, "Searching what was said…")
-    made: Answer | None = None
-    for piece in gateway.ask(desk.settings.serving, asking):
-        made = piece.answer or made
-    if made is None:
-        raise LorekeeperError("The answer broke off.", fix="Ask again.")
-    respond(given.body, made.text, answer_blocks.only_for_you(made))
+    private.ask(desk, given.body, given.rest)
+
+
+def channel(desk: Desk, given: Given) -> None:
+    ways.open_modal(desk, given.body)
 
 
 def save(desk: Desk, given: Given) -> None:
@@ -226,6 +210,9 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "help": Command(do=help_, usage="help", help="this list"),
     "ask": Command(do=ask, usage="ask TEXT", help="an answer that only you see"),
+    "channel": Command(
+        do=channel, usage="channel", help="how I answer in this channel, and for curators the form"
+    ),
     "save": Command(do=save, usage="save LINK", help="save the linked message as an answer"),
     "import": Command(
         do=import_,

@@ -7,10 +7,10 @@ from bot.blocks.pairs import saved
 from bot.desk import Desk
 from bot.tell import whisper
 from lorekeeper.domain import PUBLIC, Answer, Feedback
-from lorekeeper.errors import BadInput
-from lorekeeper.links import place_of
 from lorekeeper.store import answers, feedback, reading
 from lorekeeper.text import normalise
+
+THUMBS = {"+1": True, "thumbsup": True, "-1": False, "thumbsdown": False}
 
 
 def praise(desk: Desk, answer_id: str, *, by: str) -> Feedback:
@@ -79,16 +79,29 @@ def _scope(desk: Desk, answer: Answer) -> str:
     seen_by_all_there = answer.message_ts is not None and not where.is_direct
     if seen_by_all_there:
         return where.scope
-    quoted = {_scope_of_source(desk, citation.url) for citation in answer.citations}
-    if quoted <= {PUBLIC}:
+    closed = set(answer.scopes) - {PUBLIC}
+    if not closed:
         return PUBLIC
-    return quoted.pop() if len(quoted) == 1 else where.id
+    return closed.pop() if len(closed) == 1 else where.id
 
 
-def _scope_of_source(desk: Desk, url: str) -> str:
-    """A link to a message has its channel's scope; documents are for everyone."""
-    try:
-        channel, _ = place_of(url)
-    except BadInput:
-        return PUBLIC
-    return mirror.describe_or_unknown(desk, channel).scope
+def reacted(desk: Desk, *, channel: str, ts: str, by: str, emoji: str) -> None:
+    """A thumb as an emoji on an answer counts like the button; anything else, anywhere else, nothing."""
+    thumb = THUMBS.get(emoji)
+    answer = _answer_at(desk, channel, ts) if thumb is not None else None
+    if thumb is not None and answer is not None:
+        with desk.engine.begin() as db:
+            feedback.give(db, answer_id=answer.id, by=by, helpful=thumb)
+
+
+def unreacted(desk: Desk, *, channel: str, ts: str, by: str, emoji: str) -> None:
+    """The thumb is taken back; a reason or a correction that was given stays."""
+    answer = _answer_at(desk, channel, ts) if emoji in THUMBS else None
+    if answer is not None:
+        with desk.engine.begin() as db:
+            feedback.take_back(db, answer.id, by=by)
+
+
+def _answer_at(desk: Desk, channel: str, ts: str) -> Answer | None:
+    with reading(desk.engine) as db:
+        return answers.by_message(db, channel, ts)

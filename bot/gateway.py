@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lorekeeper.domain import Answer
+from lorekeeper.domain import Answer, PassageKind
 from lorekeeper.errors import BadInput, NotReachable
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Serving
@@ -27,6 +27,7 @@ class Piece:
 
     text: str = ""
     status: str = ""
+    scopes: tuple[str, ...] = ()  # with the status "writing": of what the answer is made from
     answer: Answer | None = None
 
 
@@ -41,6 +42,8 @@ class Asking:
     thread_ts: str | None = None
     exclude: frozenset[str] = frozenset()  # conversations that are not to be quoted
     model: str = ASSISTANT
+    kinds: Sequence[PassageKind] = tuple(PassageKind)
+    style: str = ""
 
 
 def ask(settings: Serving, asking: Asking) -> Generator[Piece, None, None]:
@@ -97,6 +100,8 @@ def _about(asking: Asking) -> dict[str, Any]:
         "asker": asking.asker,
         "channel": asking.channel,
         "thread_ts": asking.thread_ts,
+        "kinds": list(asking.kinds),
+        "style": asking.style,
     }
 
 
@@ -105,7 +110,12 @@ def _piece(chunk: Any) -> Piece:
     text = chunk.choices[0].delta.content if chunk.choices else ""
     ours = (chunk.model_extra or {}).get("lorekeeper") or {}
     answer = revive(Answer, ours["answer"]) if ours.get("answer") else None
-    return Piece(text=text or "", status=ours.get("status", ""), answer=answer)
+    return Piece(
+        text=text or "",
+        status=ours.get("status", ""),
+        scopes=tuple(ours.get("scopes", ())),
+        answer=answer,
+    )
 
 
 def _reason(error: Any) -> str:

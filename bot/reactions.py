@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import capture, cards, review
+from bot import capture, cards, feedback, review
 from bot.access import Right
 from bot.desk import Desk
 from bot.tell import whisper
@@ -21,12 +21,16 @@ def added(desk: Desk, *, channel: str, ts: str, by: str, emoji: str) -> None:
         _decide(desk, channel, ts, PairState.APPROVED, by)
     elif name in rules.reject_emoji:
         _decide(desk, channel, ts, PairState.REJECTED, by)
+    else:
+        feedback.reacted(desk, channel=channel, ts=ts, by=by, emoji=name)
 
 
 def removed(desk: Desk, *, channel: str, ts: str, by: str, emoji: str) -> None:
     """Who takes the saving emoji back takes the pair back."""
     if plain_name(emoji) in desk.settings.bot.rules(channel).save_emoji:
         capture.unreacted(desk, channel=channel, ts=ts, by=by)
+    else:
+        feedback.unreacted(desk, channel=channel, ts=ts, by=by, emoji=plain_name(emoji))
 
 
 def plain_name(emoji: str) -> str:

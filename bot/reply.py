@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from enum import Enum, auto
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -13,15 +14,17 @@ from slack_sdk.errors import SlackApiError
 from bot import gateway, mirror, threads
 from bot.asking import Asked
 from bot.blocks import answers as shown
+from bot.blocks.text import Block
 from bot.desk import Desk, Json
+from bot.tell import profile, unpinged, whisper
 from bot.writing import Writing
-from lorekeeper.domain import BASE_NAME, Answer, Channel, Message
+from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Channel, Level, Message
 from lorekeeper.errors import LorekeeperError, NotAllowed
 from lorekeeper.links import permalink
 from lorekeeper.prompt import Turn
 from lorekeeper.questions import asks
 from lorekeeper.redact import redact
-from lorekeeper.store import answers, events, messages
+from lorekeeper.store import answers, events, messages, reading, ways
 from lorekeeper.text import slack_to_markdown
 
 TURNS = 8  # earlier messages of the thread that the model is shown
@@ -37,6 +40,21 @@ STATUS = {
 }
 
 
+NOTHING_ASKED = "Ask me something, here or in a direct message; `/lore help` says what I can do."
+ONLY_FILES = "I cannot read pictures and files. Write your question, and I look for what was said."
+OFF = (
+    "I do not answer in this channel. `/lore ask` answers you alone, and so does a direct message."
+)
+
+
+class Meant(Enum):
+    """Whether a message asks the bot."""
+
+    NOT = auto()
+    PERHAPS = auto()  # a question to nobody in particular
+    SURELY = auto()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Somebody asked: where, when, and what, as Markdown."""
@@ -46,6 +64,10 @@ class Question:
     user: str
     text: str
     thread_ts: str | None = None
+    unmentioned: bool = (
+        False  # nobody asked the bot; it answers where it knows, and else keeps quiet
+    )
+    has_files: bool = False
 
     @property
     def root(self) -> str:
@@ -61,8 +83,17 @@ def heard(desk: Desk, channel: str, raw: Json) -> None:
 
     A mention comes as `message` and as `app_mention`; both have the same `ts`.
     """
-    if _is_for_us(desk, channel, raw):
-        ask(desk, question_of(desk, channel, raw))
+    meant = _meant_for_us(desk, channel, raw)
+    if meant is Meant.NOT:
+        return
+    with reading(desk.engine) as db:
+        chosen = ways.of(db, channel)
+    if meant is Meant.PERHAPS and not (chosen.answers and chosen.unmentioned):
+        return
+    if not chosen.answers:
+        whisper(desk, channel=channel, user=raw["user"], thread_ts=raw.get("thread_ts"), text=OFF)
+        return
+    ask(desk, replace(question_of(desk, channel, raw), unmentioned=meant is Meant.PERHAPS))
 
 
 def ask(desk: Desk, question: Question, *, again: str = "") -> None:
@@ -139,6 +170,7 @@ def question_of(desk: Desk, channel: str, raw: Json) -> Question:
         user=raw.get("user", ""),
         text=redact(said, people=False).text,
         thread_ts=raw.get("thread_ts"),
+        has_files=bool(raw.get("files")),
     )
 
 
@@ -157,13 +189,17 @@ def asking_of(
             fix="A member of this workspace can ask me in a direct message.",
         )
     tuned = desk.access.may_use_tuned_weights(where, user)
+    with reading(desk.engine) as db:
+        chosen = ways.of(db, where.id)
     return gateway.Asking(
         turns=turns,
         scopes=scopes,
         asker=user,
         channel=where.id,
         # Nothing that was trained on can come out of the base.
-        model=gateway.ASSISTANT if tuned else BASE_NAME,
+        model=(chosen.adapter or gateway.ASSISTANT) if tuned else BASE_NAME,
+        kinds=chosen.sources,
+        style=chosen.style,
         **more,
     )
 
@@ -176,14 +212,17 @@ def _payload(question: Question) -> Json:
     return {"type": "question", **asdict(question)}
 
 
-def _is_for_us(desk: Desk, channel: str, raw: Json) -> bool:
+def _meant_for_us(desk: Desk, channel: str, raw: Json) -> Meant:
     if not threads.is_spoken(raw) or raw.get("bot_id") or not raw.get("user"):
-        return False
+        return Meant.NOT
     text = raw.get("text", "")
     if channel.startswith("D") or f"<@{desk.me.user}" in text:
-        return True
-    is_reply = raw.get("thread_ts") not in (None, raw["ts"])
-    return is_reply and "<@" not in text and asks(text) and _spoke_last(desk, channel, raw)
+        return Meant.SURELY
+    if "<@" in text or not asks(text):
+        return Meant.NOT
+    if raw.get("thread_ts") in (None, raw["ts"]):
+        return Meant.PERHAPS
+    return Meant.SURELY if _spoke_last(desk, channel, raw) else Meant.NOT
 
 
 def _spoke_last(desk: Desk, channel: str, raw: Json) -> bool:
@@ -208,12 +247,11 @@ def _answer(desk: Desk, question: Question, asked: Asked, writing: Writing) -> N
     where = mirror.channel_of(desk, question.channel)
     while not asked.stopped:
         text = asked.take()
-        _status(desk, question, "searching")
+        if not question.unmentioned:
+            _status(desk, question, "searching")
         turns = _turns(desk, question, text)
         if not turns:
-            writing.write(
-                "Ask me something, here or in a direct message; `/lore help` says what I can do."
-            )
+            writing.write(ONLY_FILES if question.has_files else NOTHING_ASKED)
             writing.finish([])
             return
         asking = asking_of(
@@ -226,7 +264,8 @@ def _answer(desk: Desk, question: Question, asked: Asked, writing: Writing) -> N
         )
         made = _write(desk, question, asked, writing, asking)
         if made is not None:
-            _finish(desk, question, writing, made)
+            if not _is_better_unsaid(question, made):
+                _finish(desk, question, writing, made)
             return
         if asked.edited and not asked.stopped:
             writing.start_over()
@@ -236,16 +275,18 @@ def _answer(desk: Desk, question: Question, asked: Asked, writing: Writing) -> N
 def _write(
     desk: Desk, question: Question, asked: Asked, writing: Writing, asking: gateway.Asking
 ) -> Answer | None:
-    """Stream one answer; None when it was interrupted."""
+    """Stream one answer; None when it was interrupted, or may not be made from this any more."""
     made: Answer | None = None
+    is_shown = not question.unmentioned
     with closing(gateway.ask(desk.settings.serving, asking)) as pieces:
         for piece in pieces:
-            if asked.interrupted:
+            if asked.interrupted or not may_still_see(desk, asking, piece.scopes):
                 return None
-            if piece.status and not piece.text:
+            is_shown = is_shown or piece.status == "writing"
+            if piece.status and not piece.text and is_shown:
                 _status(desk, question, piece.status)
-            if piece.text:
-                writing.write(piece.text)
+            if piece.text and is_shown:
+                writing.write(unpinged(desk, piece.text))
             made = piece.answer or made
     if made is None:
         raise LorekeeperError("The answer broke off.", fix="Try again.")
@@ -254,14 +295,30 @@ def _write(
 
 def _finish(desk: Desk, question: Question, writing: Writing, made: Answer) -> None:
     if not writing.text.strip():
-        writing.write(made.text)
-    ts = writing.finish(shown.footer(made))
+        writing.write(unpinged(desk, made.text))
+    ts = writing.finish(footer(desk, made, retry=_retry(question)))
     with desk.engine.begin() as db:
         answers.posted(
             db, made.id, channel=question.channel, thread_ts=question.root, message_ts=ts
         )
         if not question.channel.startswith("D"):
             messages.put(db, _own(desk, question, made, ts))
+
+
+def footer(desk: Desk, made: Answer, *, retry: str = "") -> list[Block]:
+    """What stands under an answer, with the people by name: naming somebody wakes nobody."""
+    return shown.footer(made, people=[profile(desk, user) for user in made.people], retry=retry)
+
+
+def _is_better_unsaid(question: Question, made: Answer) -> bool:
+    """Nobody asked the bot, and it doesn't know."""
+    return question.unmentioned and made.level is Level.UNKNOWN
+
+
+def may_still_see(desk: Desk, asking: gateway.Asking, scopes: Iterable[str]) -> bool:
+    """What is about to be quoted may be seen only through a membership: it is looked up again."""
+    closed = [scope for scope in scopes if scope not in {PUBLIC, asking.channel}]
+    return not closed or desk.access.still_in(asking.asker, closed)
 
 
 def _own(desk: Desk, question: Question, made: Answer, ts: str) -> Message:

@@ -11,7 +11,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import OperationalError
 
-from bot import digest
+from bot import digest, weekly
 from bot.access import Right
 from bot.blocks import runs as shown
 from bot.blocks.text import Block
@@ -61,6 +61,7 @@ class Watcher:
         if self._now() - self._digest_at >= DIGEST_LOOK:
             self._digest_at = self._now()
             digest.look(self._desk)
+            weekly.look(self._desk)
         if deployment is not None:
             _announce(self._desk, deployment)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from lorekeeper.domain import Answer, Citation, Level
+from lorekeeper.domain import PUBLIC, Answer, Citation, Level
 from lorekeeper.store import answers
 from lorekeeper.store.rows import plain
 
@@ -38,6 +38,8 @@ class ScriptedGateway:
                 quote="Count them.",
             ),
         )
+        self.scopes: tuple[str, ...] = (PUBLIC,)
+        """Of what the answers are made from."""
         self.refuse_with: int | None = None
         self.between_pieces: Callable[[], None] = lambda: None
         self.gave_up = threading.Event()
@@ -76,6 +78,7 @@ class ScriptedGateway:
             level=self.level,
             model="v1" if self.level is Level.TUNED else "base",
             note="" if self.level is Level.TUNED else "The adapter is not loaded.",
+            scopes=self.scopes,
             asker=about["asker"],
             channel=about["channel"],
             thread_ts=about["thread_ts"],
@@ -114,7 +117,8 @@ def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
             self._chunk("", {"status": "searching"})
             pieces = gateway.say(body["messages"][-1]["content"])
             for piece in pieces:
-                self._chunk(piece, {"status": "writing"})
+                knows = gateway.level is not Level.UNKNOWN
+                self._chunk(piece, {"status": "writing", "scopes": gateway.scopes} if knows else {})
                 gateway.between_pieces()
             self._chunk("", {"answer": plain(gateway.answer(body, pieces))})
             self._send(b"data: [DONE]\n\n")

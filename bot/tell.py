@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
@@ -13,6 +14,8 @@ from bot.desk import Desk
 from lorekeeper.errors import LorekeeperError, NotReachable
 
 OK = 200
+_BRACKET = re.compile(r"[\[\]()<>]")
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 
 ELSEWHERE = {
     "not_in_channel",
@@ -43,6 +46,21 @@ def whisper(
         if error.response["error"] not in ELSEWHERE:
             raise
         desk.client.chat_postMessage(channel=user, **shown)
+
+
+def profile(desk: Desk, user: str) -> tuple[str, str]:
+    """A person's name, and the address of their profile: to name somebody without waking them."""
+    return desk.access.person(user).name or user, f"{desk.me.url.rstrip('/')}/team/{user}"
+
+
+def unpinged(desk: Desk, markdown: str) -> str:
+    """The text with names in place of mentions: whoever is quoted is not called."""
+
+    def named(mention: re.Match[str]) -> str:
+        name, url = profile(desk, mention[1])
+        return f"[@{_BRACKET.sub('', name)}]({url})"
+
+    return _MENTION.sub(named, markdown)
 
 
 def words_of(error: LorekeeperError) -> str:

@@ -1,14 +1,9 @@
-"""The bot was added to a channel, or somebody opened its messages; what it does and keeps, in one message, out."""
+"""The bot was added to a channel; what it does and keeps, in one message, out."""
 
 from __future__ import annotations
 
 from bot.blocks.text import context, section
 from bot.desk import Desk
-
-PROMPTS = (
-    ("What can you do?", "What can you do?"),
-    ("How do I save an answer?", "How do I save a good answer?"),
-)
 
 
 def introduce(desk: Desk, channel: str) -> None:
@@ -38,12 +33,4 @@ def introduce(desk: Desk, channel: str) -> None:
                 " Remove me from the channel, and its messages are deleted."
             ),
         ],
-    )
-
-
-def prompt(desk: Desk, channel: str) -> None:
-    """Suggestions for somebody who opens the bot's messages."""
-    desk.client.assistant_threads_setSuggestedPrompts(
-        channel_id=channel,
-        prompts=[{"title": title, "message": message} for title, message in PROMPTS],
     )

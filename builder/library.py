@@ -13,7 +13,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Settings
 from lorekeeper.store import reading
-from retrieval import embed, index, refresh, sources
+from retrieval import embed, evidence, index, refresh, sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,8 +39,7 @@ class Library:
             k=self.settings.retrieval.passages,
             exclude=self.heldout | ({conversation} if conversation else set()),
         )
-        least = self.settings.retrieval.min_similarity
-        return [hit.passage for hit in hits if hit.similarity >= least]
+        return [hit.passage for hit in evidence.enough(hits, self.settings.retrieval.min_evidence)]
 
     def examples(self, question: str, k: int) -> list[tuple[str, str]]:
         """The k training pairs with the most similar questions, the most similar last."""

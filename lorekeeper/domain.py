@@ -130,6 +130,11 @@ class Channel:
         return self.id if self.is_private or self.is_direct else PUBLIC
 
 
+def public_of(channel: str) -> str:
+    """The scope that holds only what was said in this public channel: what its guests may be quoted."""
+    return f"{PUBLIC}:{channel}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One Slack message, redacted, as Markdown."""
@@ -355,6 +360,7 @@ class Passage:
     at: float = 0.0
     conversation: str = ""  # "CHANNEL/ROOT_TS" for what was said in Slack
     messages: tuple[str, ...] = ()  # "CHANNEL/TS" of every message that it quotes
+    pair_id: int | None = None  # of an approved pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,8 +370,19 @@ class Hit:
     passage: Passage
     score: float  # fused; comparable within one search only
     similarity: float  # cosine between question and passage, -1..1
+    coverage: float = 0.0  # share of what the question's words tell that the passage holds, 0..1
+    is_about_another: bool = False  # the question names something, and the passage names it nowhere
     dense_rank: int | None = None
     lexical_rank: int | None = None
+
+    @property
+    def evidence(self) -> float:
+        """How much speaks for the answer being in here: alike in meaning, and holding the telling words.
+
+        What is said of another alert, error or option reads alike, and answers another question.
+        """
+        alike = self.similarity + self.coverage
+        return alike / 2 if self.is_about_another else alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,6 +394,26 @@ class Citation:
     title: str
     url: str
     quote: str
+    pair_id: int | None = None  # the approved pair that it opens, if it is one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How questions are answered in one channel, as its curators chose in chat."""
+
+    answers: bool = True  # False: the bot does not answer there
+    unmentioned: bool = False  # questions that do not name the bot are answered, too
+    sources: tuple[PassageKind, ...] = tuple(PassageKind)
+    instructions: str = ""  # tone and whatever else its answers are to heed
+    language: str = ""  # empty: the model's choice
+    adapter: str = ""  # empty: the one that is current
+    experts: tuple[str, ...] = ()  # users and user groups that "Ask a human" tags
+
+    @property
+    def style(self) -> str:
+        """What the model is told beside its own instructions."""
+        language = f"Answer in {self.language}." if self.language else ""
+        return " ".join(filter(None, (self.instructions, language)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +427,7 @@ class Answer:
     level: Level
     model: str  # the adapter's name, "base", or "none"
     note: str = ""  # what was degraded and why, in words; empty when nothing was
+    scopes: tuple[str, ...] = ()  # of every passage that it was made from, cited or not
     people: tuple[str, ...] = ()  # who answered similar questions
     asker: str = ""
     channel: str = ""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from lorekeeper.domain import Passage
+from lorekeeper.orders import without_orders
 
 INSTRUCTIONS = "You answer a team's questions, briefly and exactly, as its members would."
 WITH_PASSAGES = (
@@ -34,20 +35,29 @@ def messages(
     passages: Sequence[Passage] = (),
     examples: Sequence[tuple[str, str]] = (),
     turns: Sequence[Turn] = (),
+    style: str = "",
 ) -> list[Turn]:
     """The conversation up to, and not including, the answer.
 
     `examples` are question–answer pairs shown as earlier turns (the prompted arm). `turns` is what
-    was really said before in the thread. Passages stand before the question, numbered from 1.
+    was really said before in the thread. Passages stand before the question, numbered from 1. `style`
+    is what a channel's curators ask of its answers. What gives orders in a passage or an earlier turn
+    is left out: it came from chat or a document, so it is data.
     """
-    system = INSTRUCTIONS + (WITH_PASSAGES if passages else "")
+    system = instructions(style, with_passages=bool(passages))
     shown: list[Turn] = [{"role": "system", "content": system}]
     for asked, answered in examples:
         shown.append({"role": "user", "content": asked})
         shown.append({"role": "assistant", "content": answered})
-    shown.extend(turns)
+    shown += [{"role": turn["role"], "content": without_orders(turn["content"])} for turn in turns]
     shown.append({"role": "user", "content": _with_sources(question, passages)})
     return [{"role": turn["role"], "content": as_text(turn["content"])} for turn in shown]
+
+
+def instructions(style: str = "", *, with_passages: bool = True) -> str:
+    """What stands before every conversation."""
+    asked = f" {style.strip()}" if style.strip() else ""
+    return INSTRUCTIONS + (WITH_PASSAGES if with_passages else "") + asked
 
 
 def as_text(said: str) -> str:
@@ -61,5 +71,7 @@ def as_text(said: str) -> str:
 def _with_sources(question: str, passages: Sequence[Passage]) -> str:
     if not passages:
         return question
-    quoted = "\n\n".join(f"[{number}] {p.text.strip()}" for number, p in enumerate(passages, 1))
+    quoted = "\n\n".join(
+        f"[{number}] {without_orders(p.text.strip())}" for number, p in enumerate(passages, 1)
+    )
     return f"Sources:\n{quoted}\n\nQuestion: {question}"

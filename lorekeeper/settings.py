@@ -85,6 +85,8 @@ class Bot(Section):
     """Channel id where new candidates are posted for review; empty: only in the App Home."""
     digest_hours: Annotated[float, Field(ge=0)] = 24
     """How often the review channel is told what waits for review; 0: never."""
+    weekly_digest: bool = True
+    """Whether the review channel is told once a week what was asked, and what nobody could answer."""
     capturers: tuple[str, ...] = ()
     """User ids and user group ids (`S…`) that may save answers. Empty: every full member."""
     reviewers: tuple[str, ...] = ()
@@ -133,8 +135,8 @@ class Retrieval(Section):
     """How many passages an answer may use."""
     chunk_tokens: Annotated[int, Field(ge=32, le=2048)] = 200
     """Longest passage, in the embedder's own tokens."""
-    min_similarity: Annotated[float, Field(ge=-1, le=1)] = 0.35
-    """Passages below this cosine similarity to the question are not used."""
+    min_evidence: Annotated[float, Field(ge=0, le=2)] = 0.7
+    """A question is answered when a passage has at least this evidence: its cosine similarity to the question plus the share of the question's telling words that it holds. Below it the bot says that it doesn't know. `python -m bench.citations` measures both kinds of error."""
     refresh_seconds: Annotated[float, Field(gt=0)] = 2.0
     """How often the index looks for new, edited and deleted messages and pairs."""
 

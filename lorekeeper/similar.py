@@ -12,13 +12,15 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 SAME_QUESTION = 0.6
 """Share of common topic words from which two questions ask the same."""
+GAP = 0.4
+"""Share of common topic words from which two questions point at one gap in what is known."""
 SAME_ANSWER = 0.5
 """Two answers to the same question that share fewer words contradict each other, or at least differ."""
 COPIED_ANSWER = 0.8
@@ -204,6 +206,25 @@ class SimilarTexts(Generic[Key]):
             share = jaccard(found, self._sets[key])
             if share >= self._threshold:
                 yield key, share
+
+
+def alike_groups(questions: Sequence[str]) -> list[list[int]]:
+    """Places of questions that ask nearly the same, the largest group first, in each the first one first.
+
+    A question joins the group whose first one it is like; with `GAP` lower than for pairs, as a group is
+    read by people, and nothing is merged by it.
+    """
+    groups: dict[int, list[int]] = {}
+    known = SimilarTexts[int](GAP)
+    for place, question in enumerate(questions):
+        asked = topic(question)
+        near = max(known.like(asked), key=lambda found: found[1], default=None) if asked else None
+        if near is not None:
+            groups[near[0]].append(place)
+        else:
+            groups[place] = [place]
+            known.put(place, asked)
+    return sorted(groups.values(), key=len, reverse=True)
 
 
 def words(text: str) -> frozenset[str]:

@@ -283,6 +283,7 @@ answers = Table(
     Column("level", String(16), nullable=False),
     Column("model", String(64), nullable=False),
     Column("note", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
     Column("people", JSON, nullable=False),
     Column("asker", String(32), nullable=False),
     Column("channel", String(32), nullable=False),
@@ -290,6 +291,16 @@ answers = Table(
     Column("message_ts", String(32)),
     Column("at", Float, nullable=False),
     Index(None, "channel", "message_ts"),
+)
+
+# How a channel wants to be answered, as chosen in chat.
+ways = Table(
+    "ways",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("ways", JSON, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 feedback = Table(

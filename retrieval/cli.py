@@ -46,7 +46,7 @@ def search(
     if not hits:
         console.print("Nothing was found. `lore index status` says what is searched.")
         return
-    console.print(_table(hits, explain, settings.retrieval.min_similarity))
+    console.print(_table(hits, explain, settings.retrieval.min_evidence))
 
 
 @index.command()
@@ -110,14 +110,15 @@ def _table(hits: list[Hit], explain: bool, least: float) -> Table:
     return table
 
 
-_EXPLAINED = ("score", "similarity", "by meaning", "by words")
+_EXPLAINED = ("score", "similarity", "coverage", "by meaning", "by words")
 
 
 def _explained(hit: Hit, least: float) -> tuple[str, ...]:
-    weak = " (too low to be used)" if hit.similarity < least else ""
+    weak = " (not evidence enough)" if hit.evidence < least else ""
     return (
         f"{hit.score:.3f}",
-        f"{hit.similarity:.3f}{weak}",
+        f"{hit.similarity:.3f}",
+        f"{hit.coverage:.3f}{weak}",
         str(hit.dense_rank or "–"),
         str(hit.lexical_rank or "–"),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lorekeeper.artifacts import ArtifactStore, Draft
-from lorekeeper.domain import Hit, Passage, PassageKind
+from lorekeeper.domain import PUBLIC, Hit, Passage, PassageKind, public_of
 from lorekeeper.errors import BadInput, LorekeeperError
 from lorekeeper.store.rows import plain, revive
 from retrieval import lexical, vectors
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 KIND = "indexes"
 PASSAGES = "passages.jsonl"
-FORMAT = 1
+FORMAT = 2
 BETWEEN_CHECKS = 256  # passages; some seconds of embedding
+EVERY_KIND = frozenset(PassageKind)
 POOL = 50  # candidates that each ranking hands to the fusion, at least
 
 
@@ -98,6 +99,8 @@ class Index:
         self.meanings = vectors.Vectors(path) if self.passages else None
         self.words = lexical.Lexical(path)
         self._scopes = np.array([passage.scope for passage in self.passages], dtype=object)
+        self._public_of = np.array([_public_scope(p) for p in self.passages], dtype=object)
+        self._kinds = np.array([passage.kind for passage in self.passages], dtype=object)
         self._vouched = np.array([p.kind is PassageKind.PAIR for p in self.passages], dtype=bool)
         self._hidden = np.zeros(len(self.passages), dtype=bool)
         self._hiding = threading.Lock()
@@ -113,12 +116,13 @@ class Index:
         scopes: frozenset[str],
         k: int,
         exclude: frozenset[str] = frozenset(),
+        kinds: frozenset[PassageKind] = EVERY_KIND,
     ) -> list[Hit]:
-        """The k best passages of these scopes, best first; fewer only where fewer may be seen.
+        """The k best passages of these scopes and kinds, best first; fewer only where fewer may be seen.
 
         `exclude` names conversations and messages ("CHANNEL/TS") that must not be quoted.
         """
-        visible = self._visible(scopes, exclude)
+        visible = self._visible(scopes, exclude, kinds)
         if self.meanings is None or k < 1 or not question.strip() or not visible.any():
             return []
         pool = max(POOL, 4 * k)
@@ -131,15 +135,20 @@ class Index:
         similarity = found @ asked
         scores = fused(similarity, shared[rows], self._vouched[rows])
         order = (-scores).argsort(kind="stable").tolist()
+        chosen = distinct(order, found[order], k)
+        told = [f"{p.title}\n{p.text}" for p in (self.passages[rows[place]] for place in chosen)]
+        coverage, wanted = self.words.coverage(question, told), lexical.names(question)
         return [
             Hit(
                 passage=self.passages[rows[place]],
                 score=float(scores[place]),
                 similarity=float(similarity[place]),
+                coverage=coverage[at],
+                is_about_another=bool(wanted) and wanted.isdisjoint(lexical.names(told[at])),
                 dense_rank=_rank(by_meaning, rows[place]),
                 lexical_rank=_rank(by_words, rows[place]),
             )
-            for place in distinct(order, found[order], k)
+            for at, place in enumerate(chosen)
         ]
 
     def hide(self, ids: Iterable[str]) -> None:
@@ -158,10 +167,16 @@ class Index:
             return np.zeros((0, self.embedder.dimensions), dtype=np.float32)
         return self.meanings.rows(np.array(rows, dtype=np.int64))
 
-    def _visible(self, scopes: frozenset[str], exclude: frozenset[str]) -> NDArray[np.bool_]:
+    def _visible(
+        self, scopes: frozenset[str], exclude: frozenset[str], kinds: frozenset[PassageKind]
+    ) -> NDArray[np.bool_]:
         import numpy as np
 
-        seen = np.isin(self._scopes, list(scopes)) & ~self._hidden
+        named = list(scopes)
+        seen = np.isin(self._scopes, named) | np.isin(self._public_of, named)
+        seen &= ~self._hidden
+        if kinds != EVERY_KIND:
+            seen &= np.isin(self._kinds, list(kinds))
         for conversation in exclude:
             seen[self._said.get(conversation, [])] = False
         return np.asarray(seen, dtype=bool)
@@ -216,6 +231,12 @@ def _rows_by_message(passages: Iterable[Passage]) -> dict[str, list[int]]:
         for name in {passage.conversation, *passage.messages} - {""}:
             found.setdefault(name, []).append(row)
     return found
+
+
+def _public_scope(passage: Passage) -> str:
+    """The narrower scope of what was said in a public channel."""
+    said_in = passage.conversation.partition("/")[0]
+    return public_of(said_in) if passage.scope == PUBLIC and said_in else ""
 
 
 def _rank(rows: list[int], row: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Sequence
@@ -56,6 +57,34 @@ class Lexical:
         if not known:
             return np.zeros(len(visible), dtype=np.float32)
         return np.where(visible, self._index.get_scores(known), 0).astype(np.float32)
+
+    def coverage(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Share of what the question's words tell that each text holds too, 0 to 1.
+
+        A word tells as much as it is rare (its inverse document frequency); one that stands nowhere
+        tells most.
+        """
+        weights = {word: self._rarity(word) for word in tokens(question)}
+        whole = sum(weights.values())
+        if not whole:
+            return [0.0] * len(texts)
+        held = (set(tokens(text)) for text in texts)
+        return [sum(weights[word] for word in weights.keys() & found) / whole for found in held]
+
+    def _rarity(self, word: str) -> float:
+        """BM25's inverse document frequency (Lucene's form, never negative)."""
+        if self._index is None:
+            return 1.0
+        rows, at = self._index.scores["num_docs"], self._index.vocab_dict.get(word)
+        ends = self._index.scores["indptr"]
+        holding = 0 if at is None else int(ends[at + 1] - ends[at])
+        return math.log(1 + (rows - holding + 0.5) / (holding + 0.5))
+
+
+def names(text: str) -> frozenset[str]:
+    """Words that can only be names: `KubePodCrashLooping`, `max_loras`, `ORA-01555`; in lower case."""
+    found = _WORD.findall(text)
+    return frozenset(word.lower() for word in found if len(_PARTS.findall(word)) > 1)
 
 
 def best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:

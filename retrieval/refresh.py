@@ -24,7 +24,7 @@ from lorekeeper.store import indexes, messages, reading
 from lorekeeper.telemetry import error_id
 from retrieval import documents, sources
 from retrieval.embed import Embedder
-from retrieval.index import KIND, DamagedIndex, Index, build, open_index
+from retrieval.index import EVERY_KIND, KIND, DamagedIndex, Index, build, open_index
 
 OF_OTHERS = 3600.0  # seconds after which an index folder that nobody recorded is removed
 LOOK_AT_DOCUMENTS = 10.0  # seconds; files change less often than a channel
@@ -71,11 +71,12 @@ class Refresher:
         scopes: frozenset[str],
         k: int,
         exclude: frozenset[str] = frozenset(),
+        kinds: frozenset[PassageKind] = EVERY_KIND,
     ) -> list[Hit]:
         """`Index.search` on the newest index, with every hit's source checked at this moment."""
         index = self.index
         while True:
-            hits = index.search(question, scopes=scopes, k=k, exclude=exclude)
+            hits = index.search(question, scopes=scopes, k=k, exclude=exclude, kinds=kinds)
             with reading(self._engine) as db:
                 dead = withdrawn(db, (hit.passage for hit in hits))
             if not dead:

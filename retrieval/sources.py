@@ -76,6 +76,7 @@ def passage(
     at: float = 0.0,
     conversation: str = "",
     said: tuple[str, ...] = (),
+    pair_id: int | None = None,
 ) -> Passage:
     """A passage under an id that stays the same for as long as nothing about its text or place does."""
     identity = "\0".join((kind, url, scope, conversation, text))
@@ -90,6 +91,7 @@ def passage(
         at=at,
         conversation=conversation,
         messages=said,
+        pair_id=pair_id,
     )
 
 
@@ -141,6 +143,7 @@ def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
             at=pair.decided_at or pair.captured_at,
             conversation=pair.conversation,
             said=_names(pair),
+            pair_id=pair.id,
         )
 
 

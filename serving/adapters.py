@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import BASE_NAME, Adapter, Deployment
 from lorekeeper.errors import BadInput, LorekeeperError, NotReachable
-from lorekeeper.store import adapters, deployments, reading
+from lorekeeper.store import adapters, deployments, reading, ways
 
 log = structlog.get_logger(__name__)
 
@@ -44,23 +44,48 @@ class Keeper:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._refused: set[int] = set()  # deployments; the next process tries them again
+        self._beside: dict[str, str] = {}  # a channel's own adapter: its name, and the engine's
         self.served = Served()
 
-    def current(self) -> tuple[str, str]:
-        """The engine's name for what answers, and what people call it."""
-        return self.served.name, self.served.called
+    def model(self, wanted: str | None = None) -> tuple[str, str]:
+        """The engine's name for an adapter, and what people call it; None: for what is current.
+
+        One that is not loaded keeps its own name: the engine says that it does not serve it.
+        """
+        if wanted is None:
+            return self.served.name, self.served.called
+        return self._beside.get(wanted, wanted), wanted
 
     def look(self) -> None:
         """Bring the engine in step with the newest deployment, once."""
         if not self._is_loaded(BASE_NAME):
             return  # it does not answer; what is deployed is loaded when it does
         wanted, adapter = self._wanted()
+        name = engine_name(adapter) if adapter else BASE_NAME
         if wanted is None:
             self.served = Served()
-            return
-        name = engine_name(adapter) if adapter else BASE_NAME
-        if wanted.id != self.served.deployment_id or not self._is_loaded(name):
+        elif wanted.id != self.served.deployment_id or not self._is_loaded(name):
             self._change(wanted, adapter, name)
+        self._keep_beside()
+
+    def _keep_beside(self) -> None:
+        """The adapters that channels chose for themselves, beside the current one."""
+        with reading(self._database) as db:
+            chosen = ways.adapters(db)
+            made = {one.name: one for one in adapters.all(db) if one.name in chosen}
+        for gone in self._beside.keys() - made.keys():
+            name = self._beside.pop(gone)
+            if name != self.served.name:
+                self._unload(name)
+        for called, adapter in made.items():
+            name = engine_name(adapter)
+            try:
+                if not self._is_loaded(name):
+                    self._load(adapter, name)
+                self._beside[called] = name
+            except LorekeeperError as error:
+                self._beside.pop(called, None)
+                log.error("a channel's adapter is not loaded", adapter=called, what=error.what)
 
     def _wanted(self) -> tuple[Deployment | None, Adapter | None]:
         """The newest deployment that this process has not seen refused."""
@@ -90,7 +115,7 @@ class Keeper:
             with self._database.begin() as db:
                 deployments.loaded(db, wanted.id)
         log.info("serving", adapter=wanted.adapter)
-        if before.name not in {BASE_NAME, name}:
+        if before.name not in {BASE_NAME, name, *self._beside.values()}:
             self._unload(before.name)
 
     def _load(self, adapter: Adapter, name: str) -> None:

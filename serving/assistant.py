@@ -15,15 +15,22 @@ from typing import Protocol
 
 from lorekeeper import prompt
 from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Citation, Hit, Level, Passage, PassageKind
+from lorekeeper.orders import gives_orders
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Retrieval, Serving
 from lorekeeper.text import shorten
+from retrieval import evidence
+from retrieval.index import EVERY_KIND
 from serving import chat
 from serving.citations import QUOTE, Citer, citation
+from serving.followup import search_texts
+from serving.guard import Guard
 
 NOTHING_ASKED = (
     "That was no question. Ask me something, and I will look for what the team has said about it."
 )
+NO_ORDERS = "I answer questions about what the team has said, and take no other orders. Ask me something that somebody here may have answered."
+UNKNOWN = "I don't know: nothing that I may show here answers this."
 UNSUPPORTED = "No source backs a sentence of this answer, so none has a number. The sources below come nearest: check them."
 SHORTENED = "The question was too long and was cut."
 NOT_LOADED = "{} is not loaded right now; the base model answered."
@@ -45,6 +52,7 @@ class Search(Protocol):
         scopes: frozenset[str],
         k: int,
         exclude: frozenset[str] = frozenset(),
+        kinds: frozenset[PassageKind] = EVERY_KIND,
     ) -> list[Hit]: ...
 
 
@@ -59,7 +67,9 @@ class Asked:
     asker: str = ""
     channel: str = ""
     thread_ts: str | None = None
-    model: str | None = None  # None: what is current; BASE_NAME: the base, for comparison
+    model: str | None = None  # an adapter's name, or BASE_NAME; None: what is current
+    kinds: frozenset[PassageKind] = EVERY_KIND  # which sources count
+    style: str = ""  # what a channel's curators ask of its answers
     gone: threading.Event = field(default_factory=threading.Event)  # set when nobody reads
 
 
@@ -68,6 +78,7 @@ class Step:
     """Something that happened on the way: a status, a piece of text, and at last the whole answer."""
 
     status: str = ""
+    scopes: tuple[str, ...] = ()  # with the status "writing": of the passages it is written from
     text: str = ""
     answer: Answer | None = None
 
@@ -78,9 +89,11 @@ class Assistant:
 
     search: Search
     engine_url: str
-    current: Callable[[], tuple[str, str]]  # the engine's name for it, and what people call it
+    model: Callable[[str | None], tuple[str, str]]
+    """The engine's name for an adapter (None: the current one), and what people call it."""
     retrieval: Retrieval
     serving: Serving
+    speak: Callable[[chat.Request], Generator[str, None, None]] = chat.stream
 
     def answer(self, asked: Asked) -> Generator[Step, None, None]:
         """Answer in steps; the last one holds the finished answer. Closing it stops the engine."""
@@ -88,21 +101,34 @@ class Assistant:
         if not question:
             yield from _told(_made(asked, NOTHING_ASKED, level=Level.UNKNOWN))
             return
+        if gives_orders(question):
+            yield from _told(_made(asked, NO_ORDERS, level=Level.UNKNOWN))
+            return
         asked, cut = _cut(asked)
         yield Step(status="searching")
-        hits = self.search.search(
-            asked.question,
-            scopes=asked.scopes,
-            k=self.retrieval.passages + PEOPLE,
-            exclude=asked.exclude,
-        )
-        good = [hit for hit in hits if hit.similarity >= self.retrieval.min_similarity]
+        good, near = self._found(asked)
         if not good:
-            yield from _told(_unknown(asked, hits))
+            yield from _told(_unknown(asked, near))
             return
-        passages = [hit.passage for hit in good[: self.retrieval.passages]]
-        yield Step(status="writing")
-        yield from self._written(self._fitting(asked, passages), note=SHORTENED if cut else "")
+        drawn = self._fitting(asked, [hit.passage for hit in good[: self.retrieval.passages]])
+        yield Step(status="writing", scopes=drawn.scopes)
+        yield from self._written(drawn, note=SHORTENED if cut else "")
+
+    def _found(self, asked: Asked) -> tuple[list[Hit], list[Hit]]:
+        """The hits to answer from, and where there are none, those that come nearest."""
+        near: list[Hit] = []
+        for text in search_texts(asked.question, asked.turns):
+            hits = self.search.search(
+                text,
+                scopes=asked.scopes,
+                k=self.retrieval.passages + PEOPLE,
+                exclude=asked.exclude,
+                kinds=asked.kinds,
+            )
+            if good := evidence.enough(hits, self.retrieval.min_evidence):
+                return good, hits
+            near = near or hits
+        return [], near
 
     def _written(self, drawn: Drawn, *, note: str) -> Generator[Step, None, None]:
         """The model's answer with numbers, or, without a model, the passages."""
@@ -110,7 +136,7 @@ class Assistant:
         citer = Citer(drawn.passages)
         said: list[str] = []
         try:
-            for piece in citer.cite(self._pieces(drawn, name)):
+            for piece in citer.cite(drawn.guard().clean(self._pieces(drawn, name))):
                 said.append(piece)
                 yield Step(text=piece)
         except chat.EngineFailed as error:
@@ -146,10 +172,10 @@ class Assistant:
         yield from self._written(drawn, note=note)
 
     def _model(self, asked: Asked) -> tuple[str, str]:
-        return (BASE_NAME, BASE_NAME) if asked.model == BASE_NAME else self.current()
+        return (BASE_NAME, BASE_NAME) if asked.model == BASE_NAME else self.model(asked.model)
 
     def _pieces(self, drawn: Drawn, name: str) -> Generator[str, None, None]:
-        return chat.stream(
+        return self.speak(
             chat.Request(
                 url=self.engine_url,
                 model=name,
@@ -183,7 +209,19 @@ class Drawn:
     turns: tuple[Turn, ...]
 
     def messages(self) -> list[Turn]:
-        return prompt.messages(self.asked.question, passages=self.passages, turns=self.turns)
+        return prompt.messages(
+            self.asked.question, passages=self.passages, turns=self.turns, style=self.asked.style
+        )
+
+    def guard(self) -> Guard:
+        """Addresses may be repeated from the question, the thread and the passages."""
+        known = [self.asked.question, *(turn["content"] for turn in self.turns)]
+        known += [text for passage in self.passages for text in (passage.text, passage.url)]
+        return Guard(known=tuple(known), instructions=prompt.instructions(self.asked.style))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return tuple(sorted({passage.scope for passage in self.passages}))
 
     def length(self) -> int:
         """In characters."""
@@ -203,12 +241,10 @@ def _told(answer: Answer) -> Generator[Step, None, None]:
 
 
 def _unknown(asked: Asked, hits: Sequence[Hit]) -> Answer:
-    people = _people(asked, [hit.passage for hit in hits])
-    text = "I don't know: nothing that I may show here answers this."
-    if people:
-        named = ", ".join(f"<@{person}>" for person in people)
-        text += f" {named} answered the questions that come nearest."
-    return _made(asked, text, level=Level.UNKNOWN, people=people)
+    passages = [hit.passage for hit in hits]
+    people = _people(asked, passages)
+    scopes = tuple(sorted({passage.scope for passage in passages}))
+    return _made(asked, UNKNOWN, level=Level.UNKNOWN, people=people, scopes=scopes)
 
 
 def _answered(
@@ -220,6 +256,7 @@ def _answered(
         level=Level.BASE if called == BASE_NAME else Level.TUNED,
         model=called,
         citations=citations or _listed(drawn.passages),
+        scopes=drawn.scopes,
         note=_joined(note, "" if citations else UNSUPPORTED),
         people=() if citations else _people(drawn.asked, drawn.passages),
     )
@@ -227,7 +264,7 @@ def _answered(
 
 def _without_engine(drawn: Drawn, said: str, why: str) -> Generator[Step, None, None]:
     """The engine failed: what was found is quoted, below what had been said."""
-    fallback = _passages_only(drawn.asked, drawn.passages, why)
+    fallback = _passages_only(drawn, why)
     added = (
         f"{' …' if said.rstrip() == said else '…'}\n\n{fallback.text}" if said else fallback.text
     )
@@ -240,17 +277,18 @@ def _listed(passages: Sequence[Passage]) -> tuple[Citation, ...]:
     return tuple(citation(number, passages) for number in range(1, len(passages) + 1))
 
 
-def _passages_only(asked: Asked, passages: Sequence[Passage], why: str) -> Answer:
+def _passages_only(drawn: Drawn, why: str) -> Answer:
     """What was found, quoted, with numbers that open the sources."""
     quotes = [
-        f"> {shorten(passage.text, 2 * QUOTE)} [{number}]"
-        for number, passage in enumerate(passages, 1)
+        f"> {''.join(drawn.guard().clean([shorten(passage.text, 2 * QUOTE)]))} [{number}]"
+        for number, passage in enumerate(drawn.passages, 1)
     ]
     return _made(
-        asked,
+        drawn.asked,
         "This is what I found:\n\n" + "\n\n".join(quotes),
         level=Level.PASSAGES,
-        citations=_listed(passages),
+        citations=_listed(drawn.passages),
+        scopes=drawn.scopes,
         note=f"{why} So these are the sources alone, without an answer made from them.",
     )
 
@@ -274,6 +312,7 @@ def _made(
     model: str = "none",
     citations: tuple[Citation, ...] = (),
     note: str = "",
+    scopes: tuple[str, ...] = (),
     people: tuple[str, ...] = (),
 ) -> Answer:
     return Answer(
@@ -284,6 +323,7 @@ def _made(
         level=level,
         model=model,
         note=note,
+        scopes=scopes,
         people=people,
         asker=asked.asker,
         channel=asked.channel,

@@ -3,7 +3,8 @@
 The model's word is not taken for it. A sentence gets the number of the passage that holds most of
 its content words and at least two of its word pairs, and none where no passage does: the measure is
 the sentence's containment in the passage, after Broder ("On the resemblance and containment of
-documents", 1997), on stemless words.
+documents", 1997), on words cut to their stems. A figure that the passage lacks, or a "not" that only
+one of the two has, is no support, however many words are shared.
 """
 
 from __future__ import annotations
@@ -16,47 +17,58 @@ from itertools import pairwise
 from lorekeeper.domain import Citation, Passage
 from lorekeeper.text import sentences, shorten, words
 
-ENOUGH = 0.6  # share of a sentence's content words that a passage must hold
+ENOUGH = 0.75  # share of a sentence's content words that a sentence of a passage must hold
+ACROSS = 0.15  # more where two sentences of the passage are put together
 FEWEST = 3  # content words; with fewer, nothing can be told
 PAIRS = 2  # neighbouring words that sentence and passage must share
+STEM = 6  # letters of a word that count: "renewed" and "renewal" are one word
 QUOTE = 160  # characters of a passage that a citation shows
 FENCE = "```"
 # What the model took for a citation; a Markdown link's text is none, nor is an index in code.
 _NUMBER = re.compile(r"^\[\d{1,3}(?:, ?\d{1,3})*\](?!\() ?| ?\[\d{1,3}(?:, ?\d{1,3})*\](?!\()")
 _CODE = re.compile(r"(`[^`\n]*`)")
+# What the next characters may still change: a number, code, the white space before a number.
+_UNSURE = re.compile(r"(?: ?\[[\d, ]*\]?|\s+|`[^`\n]*|`+)\Z")
+_NEGATION = frozenset({"not", "never", "no", "none", "nobody", "nothing", "cannot", "without", "t"})
 _COMMON = frozenset(
     ["a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "does", "for", "from",
-     "has", "have", "if", "in", "into", "is", "it", "its", "not", "of", "on", "or", "so", "that",
-     "the", "then", "there", "they", "this", "to", "use", "was", "when", "which", "will", "with", "you", "your"]
+     "has", "have", "if", "in", "into", "is", "it", "its", "of", "on", "or", "so", "that", "the",
+     "then", "there", "they", "this", "to", "use", "was", "we", "were", "when", "which", "will",
+     "with", "you", "your"]
 )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Citer:
-    """Takes an answer piece by piece, and gives it back sentence by sentence, with numbers."""
+    """Takes an answer piece by piece, and gives it back as it comes; a number follows its sentence."""
 
     passages: Sequence[Passage]
     used: dict[int, str] = field(default_factory=dict)  # number to the first sentence it supports
-    _held: str = ""
+    _held: str = ""  # the sentence that is being written
+    _told: int = 0  # how many characters of it are out
 
     def cite(self, pieces: Iterable[str]) -> Iterator[str]:
-        """Finished sentences, each as soon as it is finished."""
+        """The words at once, but for what may still turn out to be a number or code."""
         for piece in pieces:
             self._held += piece
-            yield from self._finished(last=False)
-        yield from self._finished(last=True)
+            yield from filter(None, self._ready(last=False))
+        yield from filter(None, self._ready(last=True))
 
     def citations(self) -> tuple[Citation, ...]:
         """What the numbers open, in their order."""
         return tuple(citation(number, self.passages) for number in sorted(self.used))
 
-    def _finished(self, *, last: bool) -> Iterator[str]:
-        """Everything but the last sentence, which may go on; an open code block goes on for certain."""
+    def _ready(self, *, last: bool) -> Iterator[str]:
+        """Finished sentences with their number, then what is certain of the one that goes on."""
         parts = _with_code_whole(sentences(self._held))
-        ready = parts if last else parts[:-1]
-        self._held = "" if last else self._held[sum(map(len, ready)) :]
-        for part in ready:
-            yield self._with_number(part)
+        finished = parts if last else parts[:-1]
+        for part in finished:
+            yield self._with_number(part)[self._told :]
+            self._told = 0
+        self._held = "".join(parts[len(finished) :])
+        certain = _certain(self._held)
+        yield certain[self._told :]
+        self._told = max(self._told, len(certain))
 
     def _with_number(self, sentence: str) -> str:
         if sentence.startswith(FENCE):
@@ -79,27 +91,64 @@ def citation(number: int, passages: Sequence[Passage]) -> Citation:
         title=passage.title,
         url=passage.url,
         quote=shorten(passage.text, QUOTE),
+        pair_id=passage.pair_id,
     )
 
 
 def supporting(sentence: str, passages: Sequence[Passage]) -> int | None:
     """The number, from 1, of the passage that supports the sentence best; None where none does."""
-    said = [word for word in words(sentence) if word not in _COMMON]
-    if len(set(said)) < FEWEST:
+    claim = _Said.of(sentence)
+    if len(set(claim.content)) < FEWEST:
         return None
-    scored = [(_support(said, words(p.text)), -number) for number, p in enumerate(passages, 1)]
+    scored = [(_support(claim, p.text), -number) for number, p in enumerate(passages, 1)]
     best, place = max(scored, default=(0.0, 0))
     return -place if best >= ENOUGH else None
 
 
-def _support(said: Sequence[str], passage: Sequence[str]) -> float:
-    """Share of the distinct content words that the passage holds; 0 without enough shared pairs."""
-    held = set(passage)
-    content = [word for word in passage if word not in _COMMON]
-    shared = set(pairwise(said)) & set(pairwise(content))
-    distinct = set(said)
-    needed = min(PAIRS, len(said) - 1)
-    return len(distinct & held) / len(distinct) if len(shared) >= needed else 0.0
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a text says, as far as it is compared."""
+
+    content: tuple[str, ...]  # stems of its content words, in order
+    figures: frozenset[str]  # words with a digit in them
+    negated: bool
+
+    def __add__(self, other: _Said) -> _Said:
+        return _Said(
+            self.content + other.content,
+            self.figures | other.figures,
+            self.negated or other.negated,
+        )
+
+    @classmethod
+    def of(cls, text: str) -> _Said:
+        found = words(text)
+        told = [word for word in found if word not in _COMMON and word not in _NEGATION]
+        return cls(
+            content=tuple(word[:STEM] for word in told),
+            figures=frozenset(word for word in told if any(map(str.isdigit, word))),
+            negated=not _NEGATION.isdisjoint(found),
+        )
+
+
+def _support(claim: _Said, passage: str) -> float:
+    """Share of the claim's distinct content words that a sentence of the passage holds, at best, or two
+    in a row, less `ACROSS`; 0 where something speaks against it."""
+    parts = [_Said.of(part) for part in sentences(passage)]
+    wanted = set(claim.content)
+    nearest = max(parts, key=lambda part: len(wanted & set(part.content)), default=None)
+    if nearest is None or nearest.negated != claim.negated:
+        return 0.0
+    across = [_share(claim, one + other) - ACROSS for one, other in pairwise(parts)]
+    return max([*(_share(claim, part) for part in parts), *across])
+
+
+def _share(claim: _Said, said: _Said) -> float:
+    shared = set(pairwise(claim.content)) & set(pairwise(said.content))
+    if len(shared) < min(PAIRS, len(claim.content) - 1) or not claim.figures <= said.figures:
+        return 0.0
+    distinct = set(claim.content)
+    return len(distinct & set(said.content)) / len(distinct)
 
 
 def without_numbers(sentence: str) -> str:
@@ -107,6 +156,16 @@ def without_numbers(sentence: str) -> str:
     return "".join(
         part if part.startswith("`") else _NUMBER.sub("", part) for part in _CODE.split(sentence)
     )
+
+
+def _certain(part: str) -> str:
+    """The beginning of an unfinished sentence that stays as it is, whatever comes next."""
+    if part.startswith(FENCE):
+        return part.rstrip("`") if len(part.rstrip("`")) > len(FENCE) else ""
+    before = None
+    while before != part:
+        before, part = part, _UNSURE.sub("", part)
+    return without_numbers(part)
 
 
 def _with_code_whole(parts: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -14,15 +15,15 @@ import structlog
 from fastapi import FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine
 
-from lorekeeper.domain import BASE_NAME, PUBLIC, Answer
+from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, PassageKind
 from lorekeeper.errors import LorekeeperError, NotAllowed
 from lorekeeper.prompt import Turn
-from lorekeeper.store import answers
+from lorekeeper.store import answers, feedback, reading
 from lorekeeper.store.rows import plain
 from lorekeeper.telemetry import error_id
 from serving import sse
@@ -31,6 +32,9 @@ from serving.assistant import Asked, Assistant, Step
 log = structlog.get_logger(__name__)
 
 ASSISTANT = "lorekeeper"
+SPOKEN = {"user", "assistant"}  # a caller's system prompt is not this assistant's
+# Clients want the field; the engine's own count would tell nothing about what a caller sent.
+_USAGE = {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
 
 
 class About(BaseModel):
@@ -41,21 +45,44 @@ class About(BaseModel):
     asker: str = ""
     channel: str = ""
     thread_ts: str | None = None
+    kinds: list[PassageKind] = list(PassageKind)
+    style: str = ""
+
+
+class Part(BaseModel):
+    """A part of a message; only text is read."""
+
+    type: str
+    text: str = ""
 
 
 class Said(BaseModel):
     """One message of the conversation."""
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Part] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content or () if part.type == "text")
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
 
 
 class Completion(BaseModel):
-    """OpenAI's chat completion request, with our own field beside it."""
+    """OpenAI's chat completion request, with our own field beside it.
+
+    How the model samples is the assistant's affair: `temperature` and its like are taken and not used.
+    """
 
     model: str = ASSISTANT
     messages: list[Said] = Field(min_length=1)
     stream: bool = False
+    stream_options: StreamOptions | None = None
     lorekeeper: About = About()
 
 
@@ -66,6 +93,9 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.answers = Counter(
             "lorekeeper_answers_total", "Answers by level", ["level"], registry=self.registry
+        )
+        self.thumbs = Gauge(
+            "lorekeeper_feedback", "Thumbs on answers", ["thumb"], registry=self.registry
         )
         self.first_text = Histogram(
             "lorekeeper_first_text_seconds",
@@ -105,6 +135,10 @@ def create(
 
     @app.get("/metrics")
     def metrics_page() -> Response:
+        with reading(database) as db:
+            up, down = feedback.counts(db)
+        metrics.thumbs.labels("up").set(up)
+        metrics.thumbs.labels("down").set(down)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/v1/models")
@@ -122,7 +156,8 @@ def create(
             return _kept(assistant.answer(replace(asked, gone=gone)), database, metrics)
 
         if body.stream:
-            return sse.respond(lambda gone: _events(steps(gone), body.model))
+            counted = body.stream_options is not None and body.stream_options.include_usage
+            return sse.respond(lambda gone: _events(steps(gone), body.model, counted=counted))
         made = [step.answer for step in steps(threading.Event()) if step.answer is not None]
         return _whole(made[-1], body.model)
 
@@ -143,15 +178,20 @@ def _asked(body: Completion, authorization: str, key: str) -> Asked:
             "Only callers with the gateway's key may name scopes beyond the public one.",
             fix="Send LORE_SERVING__GATEWAY_KEY as a bearer token.",
         )
+    *before, last = body.messages
     return Asked(
-        question=body.messages[-1].content,
-        turns=tuple(Turn(role=said.role, content=said.content) for said in body.messages[:-1]),
+        question=last.text,
+        turns=tuple(
+            Turn(role=said.role, content=said.text) for said in before if said.role in SPOKEN
+        ),
         scopes=frozenset(about.scopes),
         exclude=frozenset(about.exclude),
         asker=about.asker,
         channel=about.channel,
         thread_ts=about.thread_ts,
-        model=BASE_NAME if body.model == BASE_NAME else None,
+        model=None if body.model == ASSISTANT else body.model,
+        kinds=frozenset(about.kinds),
+        style=about.style if has_key else "",
     )
 
 
@@ -174,13 +214,15 @@ def _kept(
 
 
 def _events(
-    steps: Generator[Step, None, None], model: str
+    steps: Generator[Step, None, None], model: str, *, counted: bool
 ) -> Generator[dict[str, Any], None, None]:
     """OpenAI's chunks; our own field beside theirs. What goes wrong is said in the stream, too."""
     with closing(steps):
         try:
             for step in steps:
                 yield _event(step, model)
+                if counted and step.answer is not None:
+                    yield _envelope("chat.completion.chunk", model, None, step.answer.id) | _USAGE
         except Exception as error:
             number = error_id()
             log.error("answer failed", id=number, exc_info=error)
@@ -190,10 +232,13 @@ def _events(
 def _event(step: Step, model: str) -> dict[str, Any]:
     ours: dict[str, Any] = {"answer": plain(step.answer)} if step.answer else {}
     if step.status:
-        ours = {"status": step.status}
+        ours = {"status": step.status, "scopes": step.scopes}
+    delta: dict[str, Any] = {"content": step.text} if step.text else {}
+    if step.answer is not None and step.answer.citations:
+        delta["annotations"] = _annotations(step.answer)
     choice = {
         "index": 0,
-        "delta": {"content": step.text} if step.text else {},
+        "delta": delta,
         "finish_reason": "stop" if step.answer else None,
     }
     body = _envelope("chat.completion.chunk", model, choice, step.answer.id if step.answer else "")
@@ -201,19 +246,37 @@ def _event(step: Step, model: str) -> dict[str, Any]:
 
 
 def _whole(answer: Answer, model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer.text}
+    message = {
+        "role": "assistant",
+        "content": answer.text,
+        "annotations": _annotations(answer),
+    }
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     body = _envelope("chat.completion", model, choice, answer.id)
-    return body | {"lorekeeper": {"answer": plain(answer)}}
+    return body | _USAGE | {"lorekeeper": {"answer": plain(answer)}}
 
 
-def _envelope(kind: str, model: str, choice: dict[str, Any], answer_id: str) -> dict[str, Any]:
+def _annotations(answer: Answer) -> list[dict[str, Any]]:
+    """OpenAI's `url_citation`, one for each place where a number stands in the text."""
+    found = []
+    for citation in answer.citations:
+        mark = f"[{citation.number}]"
+        for place in re.finditer(re.escape(mark), answer.text):
+            about: dict[str, Any] = {"start_index": place.start(), "end_index": place.end()}
+            about |= {"url": citation.url, "title": citation.title}
+            found.append({"type": "url_citation", "url_citation": about})
+    return found
+
+
+def _envelope(
+    kind: str, model: str, choice: dict[str, Any] | None, answer_id: str
+) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{answer_id}",
         "object": kind,
         "created": int(time.time()),
         "model": model,
-        "choices": [choice],
+        "choices": [choice] if choice is not None else [],
     }
 
 

@@ -41,7 +41,7 @@ def run(settings: Settings) -> None:
             assistant = Assistant(
                 search=index,
                 engine_url=running.url,
-                current=keeper.current,
+                model=keeper.model,
                 retrieval=settings.retrieval,
                 serving=settings.serving,
             )

@@ -36,6 +36,7 @@ EVENT_SCOPES = {
     "group_rename": {"groups:read"},
     "user_change": {"users:read"},
     "agent_session_stopped": {"assistant:write"},
+    "app_context_changed": {"assistant:write"},
     "app_home_opened": set(),
     "app_uninstalled": set(),
     "tokens_revoked": set(),
@@ -46,6 +47,7 @@ METHOD_SCOPES = {
     "conversations_history": {"channels:history", "groups:history", "im:history", "mpim:history"},
     "conversations_replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
     "conversations_info": {"channels:read", "groups:read", "im:read", "mpim:read"},
+    "conversations_members": {"channels:read", "groups:read", "mpim:read"},
     "users_conversations": {"channels:read", "groups:read", "mpim:read"},
     "chat_postMessage": {"chat:write", "im:write"},  # to a person: opens the direct message
     "usergroups_users_list": {"usergroups:read"},

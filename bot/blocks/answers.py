@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.blocks.text import (
     MARKDOWN,
     Block,
@@ -9,9 +11,12 @@ from bot.blocks.text import (
     button,
     context,
     escaped,
+    link,
     markdown,
+    mention,
     opens,
     plain,
+    quoted,
     section,
     shorten,
 )
@@ -21,12 +26,23 @@ SOURCES = 20  # more are not listed
 TITLE = 120  # characters of a source's title
 
 
-def footer(answer: Answer) -> list[Block]:
-    """Sources, what was degraded, who may know, by what it was made, and the thumbs."""
+def footer(
+    answer: Answer,
+    *,
+    people: Sequence[tuple[str, str]] = (),
+    retry: str = "",
+    share: bool = False,
+) -> list[Block]:
+    """Sources, what was degraded, who may know, by what it was made, what can be done, and the thumbs.
+
+    `people` are names with the addresses of their profiles; `retry` names the question, where it can be
+    asked again; `share` offers to show the answer to the channel.
+    """
     return [
         *_sources(answer.citations),
-        *_people(answer),
+        *_people(answer, people),
         context(*(text for text in (_note(answer), _made_by(answer)) if text)),
+        *_buttons(answer, retry, share),
         thumbs(answer.id),
     ]
 
@@ -51,9 +67,30 @@ def unanswered(what: str, retry: str) -> list[Block]:
     return [section(what), actions(button("Try again", "answer_retry", retry, style="primary"))]
 
 
-def only_for_you(answer: Answer) -> list[Block]:
-    """An answer that only the asker sees."""
-    return [markdown(shorten(answer.text, MARKDOWN // 2)), *footer(answer)]
+def only_for_you(answer: Answer, text: str, people: Sequence[tuple[str, str]]) -> list[Block]:
+    """An answer that only the asker sees, with a button to share it where there is something to share."""
+    is_worth_it = answer.level is not Level.UNKNOWN
+    return [markdown(shorten(text, MARKDOWN)), *footer(answer, people=people, share=is_worth_it)]
+
+
+def shared(answer: Answer, text: str, by: str, below: list[Block]) -> list[Block]:
+    """What somebody asked privately and shows to everyone now."""
+    asked = section(f"<@{by}> asked me, and shares the answer:\n{quoted(answer.question, 1500)}")
+    return [asked, markdown(shorten(text, MARKDOWN)), *below]
+
+
+def handed_on(answer: Answer, by: str, experts: Sequence[str], url: str) -> list[Block]:
+    """A question for people."""
+    called = ", ".join(mention(one) for one in experts)
+    where = (
+        f" {link(url, 'Answer there')}; a good answer can be saved for the next time."
+        if url
+        else ""
+    )
+    return [
+        section(f"{called}: <@{by}> asks, and I could not help well enough.{where}"),
+        section(quoted(answer.question, 2000)),
+    ]
 
 
 def _sources(citations: tuple[Citation, ...]) -> list[Block]:
@@ -76,11 +113,23 @@ def _opening(citation: Citation) -> Block:
     return {"type": "text", "text": title}
 
 
-def _people(answer: Answer) -> list[Block]:
-    if answer.level is not Level.UNKNOWN or not answer.people:
+def _people(answer: Answer, people: Sequence[tuple[str, str]]) -> list[Block]:
+    if not people:
         return []
-    people = ", ".join(f"<@{person}>" for person in answer.people[:3] if person.isalnum())
-    return [context(f"They answered similar questions: {people}")] if people else []
+    named = ", ".join(link(url, name) for name, url in people)
+    return [context(f"They answered similar questions: {named}")]
+
+
+def _buttons(answer: Answer, retry: str, share: bool) -> list[Block]:
+    """Share it, ask a person where the answer is not well founded, try again where a part was down."""
+    offered = []
+    if share:
+        offered.append(button("Share here", "answer_share", answer.id))
+    if answer.level in {Level.UNKNOWN, Level.PASSAGES} or answer.people:
+        offered.append(button("Ask a human", "answer_human", answer.id))
+    if retry and answer.level is Level.PASSAGES:
+        offered.append(button("Try again", "answer_retry", retry))
+    return [actions(*offered)] if offered else []
 
 
 def _note(answer: Answer) -> str:

@@ -28,12 +28,12 @@ CHOICES = 100  # options that a menu takes
 
 def loading(title: str) -> Block:
     """Something to show at once: Slack wants a modal within three seconds."""
-    return _modal(title, [section("One moment…")])
+    return modal(title, [section("One moment…")])
 
 
 def edit_pair(pair: Pair, *, approving: bool = False) -> Block:
     """Change the wording of a stored pair."""
-    return _modal(
+    return modal(
         "Edit the pair",
         [
             *_long_input("question", "Question", pair.question),
@@ -66,7 +66,7 @@ def save_pair(
     told = "-".join(
         parts
     )  # another choice is another field, or Slack would keep the old text in it
-    return _modal(
+    return modal(
         "Save as Q&A",
         [
             *_long_input(
@@ -99,9 +99,9 @@ def offer_to_word(what: str, channel: str, ts: str, origin: str) -> list[Block]:
 
 
 def reject_pair(pair: Pair) -> Block:
-    return _modal(
+    return modal(
         "Reject the pair",
-        [_input("reason", "Why?", "", hint="The person who saved it is told.", optional=True)],
+        [text_input("reason", "Why?", "", hint="The person who saved it is told.", optional=True)],
         callback="reject_pair",
         submit="Reject",
         about={"pair": pair.id},
@@ -110,10 +110,10 @@ def reject_pair(pair: Pair) -> Block:
 
 def correct_answer(answer: Answer) -> Block:
     """What was wrong, and what would have been right."""
-    return _modal(
+    return modal(
         "What was wrong?",
         [
-            _input("reason", "Reason", "", many_lines=False, optional=True),
+            text_input("reason", "Reason", "", many_lines=False, optional=True),
             *_long_input("question", "Question", answer.question),
             *_long_input(
                 "answer",
@@ -132,12 +132,12 @@ def correct_answer(answer: Answer) -> Block:
 
 def show(title: str, blocks: list[Block]) -> Block:
     """Only to be read."""
-    return _modal(title, blocks)
+    return modal(title, blocks)
 
 
 def show_pair(pair: Pair, alike: Sequence[Alike]) -> Block:
     """A pair's card, with its buttons."""
-    return _modal(pairs.title(pair), pairs.card(pair, alike), about={"pair": pair.id})
+    return modal(pairs.title(pair), pairs.card(pair, alike), about={"pair": pair.id})
 
 
 def about(view: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def _mark(text: str) -> int:
     return sum((place + 1) * ord(character) for place, character in enumerate(text.strip()))
 
 
-def _modal(
+def modal(
     title: str,
     blocks: list[Block],
     *,
@@ -187,6 +187,7 @@ def _modal(
     submit: str | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Block:
+    """A modal; with a callback, one that is submitted."""
     view: Block = {
         "type": "modal",
         "title": plain(title, 24),
@@ -221,7 +222,7 @@ def _line(message: Message) -> str:
 
 
 def _tags(value: str) -> Block:
-    return _input(
+    return text_input(
         "tags", "Tags", value, many_lines=False, optional=True, hint="With commas between them."
     )
 
@@ -238,7 +239,7 @@ def _long_input(
     """As many inputs as the text needs: none of it may be lost because Slack's inputs are short."""
     parts = [text[at : at + LONGEST] for at in range(0, len(text), LONGEST)] or [""]
     return [
-        _input(
+        text_input(
             f"{name}{CONTINUED}{number}" if number else name,
             f"{label}, continued" if number else label,
             part,
@@ -250,7 +251,7 @@ def _long_input(
     ]
 
 
-def _input(
+def text_input(
     name: str,
     label: str,
     value: str,
@@ -259,12 +260,14 @@ def _input(
     many_lines: bool = True,
     optional: bool = False,
     block_id: str = "",
+    longest: int = LONGEST,
 ) -> Block:
+    """A field to write in."""
     element: Block = {
         "type": "plain_text_input",
         "action_id": name,
         "multiline": many_lines,
-        "max_length": LONGEST,
+        "max_length": longest,
     }
     if value:
         element["initial_value"] = value

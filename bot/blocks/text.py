@@ -81,6 +81,11 @@ def person(by: str | None) -> str:
     return f"`{escaped(by or 'somebody', 60)}`"
 
 
+def mention(id_: str) -> str:
+    """What calls a user, or everyone in a user group."""
+    return f"<!subteam^{id_}>" if id_.startswith("S") else f"<@{id_}>"
+
+
 def is_slack_user(by: str | None) -> bool:
     return bool(by and _SLACK_USER.fullmatch(by))
 

@@ -6,7 +6,20 @@ from typing import Any
 
 from slack_bolt import App
 
-from bot import capture, digest, feedback, forget, history, home, reply, report, review, runs
+from bot import (
+    capture,
+    digest,
+    experts,
+    feedback,
+    forget,
+    history,
+    home,
+    private,
+    reply,
+    report,
+    review,
+    runs,
+)
 from bot.access import Right
 from bot.blocks import modals
 from bot.blocks import pairs as pair_blocks
@@ -106,6 +119,14 @@ def answer_retry(desk: Desk, body: Json) -> None:
     desk.client.chat_delete(channel=body["channel"]["id"], ts=body["message"]["ts"])
 
 
+def answer_share(desk: Desk, body: Json) -> None:
+    private.share(desk, body, _value(body))
+
+
+def answer_human(desk: Desk, body: Json) -> None:
+    experts.call(desk, body, _value(body))
+
+
 def run_cancel(desk: Desk, body: Json) -> None:
     runs.cancel(desk, int(_value(body)), by=_by(body))
 
@@ -152,6 +173,8 @@ ACTIONS: dict[str, Listener] = {
     "pair_word": pair_word,
     "answer_thumb": answer_thumb,
     "answer_retry": answer_retry,
+    "answer_share": answer_share,
+    "answer_human": answer_human,
     "run_cancel": run_cancel,
     "run_promote": run_promote,
     "run_rollback": run_rollback,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from slack_bolt import App
 
-from bot import backfill, home, mirror, reactions, reply, welcome
+from bot import backfill, home, mirror, prompts, reactions, reply, welcome
 from bot.desk import Desk, Json
 from bot.door import Listener, door
 
@@ -57,9 +57,17 @@ def reaction_removed(desk: Desk, body: Json) -> None:
 def app_home_opened(desk: Desk, body: Json) -> None:
     event = body["event"]
     if event.get("tab") == "messages":
-        welcome.prompt(desk, event["channel"])
+        prompts.suggest(desk, event["user"], event["channel"])
     else:
         home.publish(desk, event["user"])
+
+
+def app_context_changed(desk: Desk, body: Json) -> None:
+    """What the person looks at beside the bot's messages changed: suggest what is asked there."""
+    event = body["event"]
+    if event.get("user") and event.get("channel"):
+        place = prompts.looked_at(desk, event)
+        prompts.suggest(desk, event["user"], event["channel"], looking_at=place)
 
 
 def agent_session_stopped(desk: Desk, body: Json) -> None:
@@ -107,6 +115,7 @@ EVENTS: dict[str, Listener] = {
     "reaction_added": reaction_added,
     "reaction_removed": reaction_removed,
     "app_home_opened": app_home_opened,
+    "app_context_changed": app_context_changed,
     "agent_session_stopped": agent_session_stopped,
     "member_joined_channel": member_joined_channel,
     "member_left_channel": member_left_channel,

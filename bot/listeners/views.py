@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from slack_bolt import App
 
-from bot import capture, feedback, home, review
+from bot import capture, feedback, home, review, ways
 from bot.blocks import modals
+from bot.blocks import ways as way_blocks
 from bot.desk import Desk, Json
 from bot.door import Listener, acknowledge, door
 from lorekeeper.domain import Origin, PairState
@@ -69,11 +70,17 @@ def correct_answer(desk: Desk, body: Json) -> None:
     )
 
 
+def channel_ways(desk: Desk, body: Json) -> None:
+    channel, chosen = way_blocks.read(body["view"])
+    ways.save(desk, channel, chosen, by=_by(body))
+
+
 VIEWS: dict[str, Listener] = {
     "edit_pair": edit_pair,
     "save_pair": save_pair,
     "reject_pair": reject_pair,
     "correct_answer": correct_answer,
+    "channel_ways": channel_ways,
 }
 
 

@@ -49,6 +49,12 @@ def by_message(db: Connection, channel: str, message_ts: str) -> Answer | None:
     return revive(Answer, row) if row is not None else None
 
 
+def asked_since(db: Connection, at: float) -> list[Answer]:
+    """What was asked since then, newest first."""
+    found = db.execute(select(answers).where(answers.c.at >= at).order_by(answers.c.at.desc()))
+    return [revive(Answer, row) for row in found.mappings()]
+
+
 def forget_asker(db: Connection, user: str) -> None:
     """Keep the answers, but neither who asked nor in what words."""
     asked = update(answers).where(answers.c.asker == user)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from lorekeeper.tables import cards
 
@@ -29,3 +30,18 @@ def get(db: Connection, subject: str) -> tuple[str, str] | None:
     found = db.execute(select(cards.c.channel, cards.c.ts).where(cards.c.subject == subject))
     row = found.one_or_none()
     return (row.channel, row.ts) if row is not None else None
+
+
+def claim(db: Connection, subject: str) -> bool:
+    """Whether nobody shows this subject yet, and the caller is the one to do it; `put` says where."""
+    try:
+        with db.begin_nested():
+            db.execute(insert(cards).values(subject=subject, channel="", ts=""))
+    except IntegrityError:
+        return False
+    return True
+
+
+def give_up(db: Connection, subject: str) -> None:
+    """It could not be shown; the next one may try."""
+    db.execute(delete(cards).where(cards.c.subject == subject))

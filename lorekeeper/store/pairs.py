@@ -177,6 +177,13 @@ def standing(db: Connection) -> list[Standing]:
     return [revive(Standing, row) for row in found.mappings()]
 
 
+def answerers(db: Connection, channel: str, *, limit: int) -> tuple[str, ...]:
+    """Who wrote most of the channel's approved answers, the most diligent first."""
+    found = _all(db, pairs.c.channel == channel, pairs.c.state == PairState.APPROVED.value)
+    wrote = Counter(pair.authors[-1] for pair in found if pair.authors)
+    return tuple(user for user, _ in wrote.most_common(limit))
+
+
 def tags(db: Connection) -> Counter[str]:
     """How many live pairs carry each tag."""
     found = db.scalars(select(pairs.c.tags).where(pairs.c.state != PairState.RETIRED))

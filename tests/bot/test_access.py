@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from slack_sdk.errors import SlackApiError
 
 from bot.access import MEMBERSHIP_KEPT, Access, Person, Right, scopes
-from lorekeeper.domain import PUBLIC, Channel
+from lorekeeper.domain import PUBLIC, Channel, public_of
 from lorekeeper.errors import NotAllowed
 from lorekeeper.settings import Bot
 
@@ -28,20 +28,29 @@ MEMBERSHIPS = st.frozensets(st.sampled_from(["C2", "C3", "G1"]))
 
 @given(CHANNELS, PEOPLE, MEMBERSHIPS)
 def test_what_others_read_quotes_nothing_that_is_private_elsewhere(channel, person, memberships):
-    assert scopes(channel, person, memberships, alone=False) <= {PUBLIC, channel.id}
+    here = {PUBLIC, channel.id, public_of(channel.id)}
+    assert scopes(channel, person, memberships, alone=False) <= here
 
 
 @given(CHANNELS, PEOPLE, MEMBERSHIPS, st.booleans())
-def test_outsiders_get_only_the_private_channel_that_they_are_in(
-    channel, person, memberships, alone
-):
+def test_outsiders_get_only_shared_channels(channel, person, memberships, alone):
+    found = scopes(channel, person, memberships, alone=alone)
     if not person.is_member or (channel.is_shared and not alone):
-        assert PUBLIC not in scopes(channel, person, memberships, alone=alone)
+        assert PUBLIC not in found
+    if not person.is_member and not alone and not channel.is_shared:
+        assert not found
+
+
+@given(CHANNELS, MEMBERSHIPS)
+def test_what_was_said_in_a_public_shared_channel_may_be_quoted_there(channel, memberships):
+    guest = Person(id="U1", is_member=False)
+    if channel.is_shared and channel.scope == PUBLIC:
+        assert scopes(channel, guest, memberships, alone=False) == {public_of(channel.id)}
 
 
 @given(CHANNELS, PEOPLE, MEMBERSHIPS, st.booleans())
 def test_nobody_is_quoted_what_they_cannot_open(channel, person, memberships, alone):
-    may_open = {PUBLIC, channel.id, *memberships}
+    may_open = {PUBLIC, channel.id, public_of(channel.id), *memberships}
     assert scopes(channel, person, memberships, alone=alone) <= may_open
 
 

@@ -137,13 +137,13 @@ def assistant(
     url: str,
     *,
     current: tuple[str, str] = ("base", "base"),
-    min_similarity: float = 0.2,
+    min_evidence: float = 0.2,
     **serving: object,
 ) -> Assistant:
     return Assistant(
         search=search,
         engine_url=url,
-        current=lambda: current,
-        retrieval=Retrieval(min_similarity=min_similarity),
+        model=lambda wanted: (wanted, wanted) if wanted else current,
+        retrieval=Retrieval(min_evidence=min_evidence),
         serving=Serving.model_validate({"first_token_seconds": 5.0, **serving}),
     )

@@ -53,7 +53,7 @@ def test_the_base_answers_where_nothing_was_deployed(
 ) -> None:
     made = keeper(engine, artifacts, speak(Script()).url)
     made.look()
-    assert made.current() == ("base", "base")
+    assert made.model() == ("base", "base")
 
 
 def test_a_promoted_adapter_is_loaded_and_the_one_before_unloaded(

@@ -105,7 +105,7 @@ def test_what_is_not_known_is_said_with_the_people_vouched_for_first(tmp_path: P
         said("We deploy billing from the main branch.", author="U1"),
         said("Deploy happens.", author="U2", kind=PassageKind.PAIR, conversation="C1/2.0"),
     ]
-    made = assistant(index_of(near, tmp_path), NOBODY, min_similarity=1.0)
+    made = assistant(index_of(near, tmp_path), NOBODY, min_evidence=2.0)
     answer = told(made, asker="U9")[1]
     assert answer.level is Level.UNKNOWN
     assert answer.people == ("U2", "U1")
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_left_out_lowest_passages_first(speak: Speak, tmp_p
     fake = speak(Script(tokens=["Run make ship from the main branch."]))
     long = [said(f"{DEPLOY} {'filler ' * 60}{n}", conversation=f"C1/{n}.0") for n in range(4)]
     made = assistant(
-        index_of(long, tmp_path), fake.url, context_tokens=400, max_tokens=50, min_similarity=0.0
+        index_of(long, tmp_path), fake.url, context_tokens=400, max_tokens=50, min_evidence=0.0
     )
     turns = tuple({"role": "user", "content": f"old {n} " * 100} for n in range(3))
     answer = told(made, turns=turns)[1]
@@ -148,8 +148,8 @@ def test_nothing_outside_the_scopes_is_cited_said_or_named(
     exclude = frozenset({f"C/{hidden}"})
     with tempfile.TemporaryDirectory() as folder:
         index = index_of(passages, Path(folder))
-        for least in (-1.0, 1.0):  # quoted, and not known
-            made = assistant(index, NOBODY, min_similarity=least)
+        for least in (0.0, 2.0):  # quoted, and not known
+            made = assistant(index, NOBODY, min_evidence=least)
             text, answer = told(made, "deploy billing", scopes=allowed, exclude=exclude)
             seen = text + repr(answer)
             for n, scope in enumerate(where):

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("level", sa.String(length=16), nullable=False),
         sa.Column("model", sa.String(length=64), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("people", sa.JSON(), nullable=False),
         sa.Column("asker", sa.String(length=32), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
@@ -207,6 +208,14 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "ways",
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("ways", sa.JSON(), nullable=False),
+        sa.Column("by", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("channel", name=op.f("pk_ways")),
+    )
+    op.create_table(
         "dataset_pairs",
         sa.Column("dataset_id", sa.Integer(), nullable=False),
         sa.Column("pair_id", sa.Integer(), nullable=False),
@@ -356,6 +365,7 @@ def downgrade() -> None:
     op.drop_table("pair_history")
     op.drop_table("feedback")
     op.drop_table("dataset_pairs")
+    op.drop_table("ways")
     with op.batch_alter_table("pairs", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_pairs_live",
