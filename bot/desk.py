@@ -27,6 +27,9 @@ Json = dict[str, Any]
 RATE_LIMIT_RETRIES = 7  # a backfill meets many of them; each waits as long as Slack says
 
 
+SERVER_ERROR_RETRIES = 5  # with growing pauses; at one failure in twenty, none in millions is left
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Me:
     """Who the bot is in this workspace."""
@@ -78,7 +81,7 @@ def connect(settings: Settings) -> WebClient:
         token=settings.slack.bot_token.get_secret_value(), base_url=settings.slack.api_url
     )
     client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_RETRIES))
-    client.retry_handlers.append(ServerErrorRetryHandler(max_retry_count=2))
+    client.retry_handlers.append(ServerErrorRetryHandler(max_retry_count=SERVER_ERROR_RETRIES))
     return client
 
 

@@ -18,7 +18,15 @@ from bot.blocks.text import Block
 from bot.desk import Desk, Json
 from bot.tell import profile, unpinged, whisper
 from bot.writing import Writing
-from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Channel, Level, Message
+from lorekeeper.domain import (
+    BASE_NAME,
+    PUBLIC,
+    Answer,
+    Channel,
+    Level,
+    Message,
+    channel_of_public,
+)
 from lorekeeper.errors import LorekeeperError, NotAllowed
 from lorekeeper.links import permalink
 from lorekeeper.prompt import Turn
@@ -290,6 +298,8 @@ def _write(
             made = piece.answer or made
     if made is None:
         raise LorekeeperError("The answer broke off.", fix="Try again.")
+    if not may_still_see(desk, asking, made.scopes):
+        made = replace(made, people=())  # nothing was quoted; nor is anybody named
     return None if asked.interrupted else made
 
 
@@ -317,8 +327,10 @@ def _is_better_unsaid(question: Question, made: Answer) -> bool:
 
 def may_still_see(desk: Desk, asking: gateway.Asking, scopes: Iterable[str]) -> bool:
     """What is about to be quoted may be seen only through a membership: it is looked up again."""
-    closed = [scope for scope in scopes if scope not in {PUBLIC, asking.channel}]
-    return not closed or desk.access.still_in(asking.asker, closed)
+    closed = {scope for scope in scopes if scope not in {PUBLIC, asking.channel}}
+    if PUBLIC in scopes:  # a guest sees the public part of single channels only
+        closed |= {place for scope in asking.scopes if (place := channel_of_public(scope))}
+    return desk.access.still_in(asking.asker, closed - {asking.channel})
 
 
 def _own(desk: Desk, question: Question, made: Answer, ts: str) -> Message:

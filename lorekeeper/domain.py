@@ -135,6 +135,11 @@ def public_of(channel: str) -> str:
     return f"{PUBLIC}:{channel}"
 
 
+def channel_of_public(scope: str) -> str:
+    """The channel of a scope that `public_of` made; "" for every other scope."""
+    return scope.removeprefix(f"{PUBLIC}:") if scope.startswith(f"{PUBLIC}:") else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One Slack message, redacted, as Markdown."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -23,6 +25,8 @@ class Faults:
     def __init__(self) -> None:
         self._waiting: dict[str, list[Fault]] = {}
         self._lock = threading.Lock()
+        self._share, self._faults = 0.0, tuple[Fault, ...]()
+        self._chance = random.Random(0)  # noqa: S311 - a repeatable draw
 
     def next(
         self,
@@ -41,11 +45,21 @@ class Faults:
         with self._lock:
             self._waiting.setdefault(method, []).extend([fault] * times)
 
+    def often(self, share: float, faults: Sequence[Fault], *, seed: int = 0) -> None:
+        """From now on this share of all calls, 0 to 1, fails with one of these."""
+        with self._lock:
+            self._share, self._faults = share, tuple(faults)
+            self._chance = random.Random(seed)  # noqa: S311 - a repeatable draw
+
     def take(self, method: str) -> Fault | None:
         with self._lock:
             waiting = self._waiting.get(method)
-            return waiting.pop(0) if waiting else None
+            if waiting:
+                return waiting.pop(0)
+            is_due = self._chance.random() < self._share
+            return self._chance.choice(self._faults) if is_due else None
 
     def clear(self) -> None:
         with self._lock:
             self._waiting.clear()
+            self._share = 0.0
