@@ -36,6 +36,7 @@ from serving.fake_engine import FakeEngine, Script
 
 PACE = 0.1  # seconds between two of the engine's words
 WORDS = 200  # of an answer: 20 seconds
+SENTENCE = 15  # words
 RATE = 5.0  # questions a second: after 20 seconds a hundred answers are being written
 QUICK, FULL = 150, 600  # questions
 MEMBERS, CHANNELS = 50, 20
@@ -48,7 +49,7 @@ def main(
 ) -> None:
     """Measure the time to the first visible word."""
     console = Console(stderr=True, highlight=False)
-    tokens = [f"word{number} " for number in range(WORDS)]
+    tokens = [f"word{n}{'.' if n % SENTENCE == SENTENCE - 1 else ''} " for n in range(WORDS)]
     with (
         _workspace() as slack,
         FakeEngine(Script(tokens=tokens, pace=PACE)) as engine,

@@ -74,6 +74,11 @@ class Asking:
             with self._lock:
                 self._open.pop((channel, ts), None)
 
+    def count(self) -> int:
+        """How many are being answered."""
+        with self._lock:
+            return len(self._open)
+
     def about(self, channel: str, ts: str) -> Asked | None:
         """The question that is this message, if it is being answered."""
         with self._lock:

@@ -247,6 +247,7 @@ def _message(desk: Desk, question: Question) -> Writing:
         thread_ts=question.root,
         team=desk.me.team,
         user=question.user,
+        at_once=desk.asking.count,
     )
 
 

@@ -31,16 +31,17 @@ class Week:
 
 
 def look(desk: Desk, *, now: float | None = None) -> None:
-    """Post the digest in the review channel when a week has passed since the last one."""
+    """Post the digest in the review channel when a week has passed since the last one, or since the first question."""
     channel = desk.settings.bot.review_channel
     if not channel or not desk.settings.bot.weekly_digest:
         return
     now = time.time() if now is None else now
     with reading(desk.engine) as db:
         last = cards.get(db, SUBJECT)
-        if last is not None and now - float(last[1]) < WEEK:
+        since = float(last[1]) if last is not None else answers.first_at(db)
+        if since is None or now - since < WEEK:
             return
-        week = of(db, channel, now - WEEK)
+        week = of(db, channel, since)
     if not week.asked:
         return
     sent = desk.client.chat_postMessage(

@@ -12,7 +12,10 @@ from slack_sdk.web.chat_stream import ChatStream
 
 from bot.blocks.text import FALLBACK, MARKDOWN, Block, markdown, pieces, shorten
 
-PACE = 1.0  # seconds between flushes; chat.appendStream allows 100 a minute in a workspace
+PACE = 1.0  # seconds between flushes of one answer, at least
+APPENDS = (
+    1.5  # a second, of all answers together: chat.appendStream allows 100 a minute in a workspace
+)
 AT_ONCE = 1  # characters that slack_sdk holds back by itself: none; we flush by time
 
 CLOSED = {"message_not_in_streaming_state", "message_not_found", "streaming_state_conflict"}
@@ -21,6 +24,12 @@ UNSUPPORTED = {
     "unknown_method",
     "method_not_supported_for_channel_type",
 }
+
+
+def pace(at_once: int) -> float:
+    """Seconds between flushes of each answer when so many are being written: together they keep to what
+    Slack allows. First and last words do not wait."""
+    return max(PACE, at_once / APPENDS)
 
 
 class Writing:
@@ -34,6 +43,7 @@ class Writing:
         thread_ts: str,
         team: str,
         user: str,
+        at_once: Callable[[], int] = lambda: 1,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -41,6 +51,7 @@ class Writing:
         self._thread = thread_ts
         self._recipient = {"recipient_team_id": team, "recipient_user_id": user}
         self._now = now
+        self._at_once = at_once
         self._stream: ChatStream | None = None
         self._flushed_at = float("-inf")
         self._written = ""  # what this message holds or will hold
@@ -60,7 +71,7 @@ class Writing:
                 self._turn_page()
             self._written += part
             self._pending += part
-        if self._now() - self._flushed_at >= PACE:
+        if self._now() - self._flushed_at >= pace(self._at_once()):
             self._flush()
 
     def finish(self, blocks: list[Block]) -> str:

@@ -6,7 +6,9 @@ import asyncio
 import queue
 import threading
 from collections.abc import Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from lorekeeper.errors import LorekeeperError
@@ -65,19 +67,16 @@ def stream(request: Request) -> Generator[str, None, None]:
 
 
 class _Call:
-    """One request in a thread with a loop of its own: a read that blocks could not be broken off."""
+    """One request on the loop that all of them share: a read that blocks could not be broken off."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._pieces = queue.SimpleQueue[str | None]()
-        self._loop = asyncio.new_event_loop()
-        self._task: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._run, name="engine call")
+        self._read_on: Future[None] | None = None
         self.failure: EngineFailed | None = None
 
     def start(self) -> None:
-        self._task = self._loop.create_task(self._read())
-        self._thread.start()
+        self._read_on = asyncio.run_coroutine_threadsafe(self._run(), _loop())
 
     def next(self) -> str | None:
         """The next piece; None at the end, or when nobody reads any more."""
@@ -89,21 +88,16 @@ class _Call:
         return None
 
     def end(self) -> None:
-        if self._task is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join()
-        self._loop.close()
+        """Break off what is still read, which closes the connection."""
+        if self._read_on is not None:
+            self._read_on.cancel()
 
-    def _run(self) -> None:
+    async def _run(self) -> None:
         try:
-            assert self._task is not None
-            self._loop.run_until_complete(self._task)
-        except asyncio.CancelledError:
-            pass  # nobody reads any more
+            await self._read()
         except EngineFailed as failure:
             self.failure = failure
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._pieces.put(None)
 
     async def _read(self) -> None:
@@ -124,31 +118,38 @@ class _Call:
     async def _spoken(self) -> bool:
         """Whether the answer came to its end."""
         import httpx2
-        from openai import AsyncOpenAI
 
         finished = False
         wanted = self._request
-        # The engine listens on loopback only, without a key; the gateway checks keys.
-        async with (
-            AsyncOpenAI(
-                base_url=f"{wanted.url}/v1",
-                api_key="none",
-                timeout=httpx2.Timeout(wanted.patience, connect=CONNECT),
-                max_retries=0,
-            ) as client,
-            await client.chat.completions.create(
-                model=wanted.model,
-                messages=cast("list[ChatCompletionMessageParam]", list(wanted.messages)),
-                max_tokens=wanted.max_tokens,
-                temperature=0,
-                stream=True,
-            ) as chunks,
-        ):
+        async with await _client(wanted.url).chat.completions.create(
+            model=wanted.model,
+            messages=cast("list[ChatCompletionMessageParam]", list(wanted.messages)),
+            max_tokens=wanted.max_tokens,
+            temperature=0,
+            stream=True,
+            timeout=httpx2.Timeout(wanted.patience, connect=CONNECT),
+        ) as chunks:
             async for chunk in chunks:
                 for choice in chunk.choices:
                     finished = finished or choice.finish_reason is not None
                     self._pieces.put(choice.delta.content or "")
         return finished
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One for the process: a hundred answers at once are a hundred tasks, not a hundred threads."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="engine calls", daemon=True).start()
+    return loop
+
+
+@cache
+def _client(url: str) -> openai.AsyncOpenAI:
+    """Used on the shared loop only. The engine is reached on a network of its own, without a key."""
+    from openai import AsyncOpenAI
+
+    return AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
 
 
 def _refused(error: openai.APIStatusError, model: str) -> EngineFailed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from lorekeeper.domain import Answer
 from lorekeeper.errors import NotFound
@@ -53,6 +53,12 @@ def asked_since(db: Connection, at: float) -> list[Answer]:
     """What was asked since then, newest first."""
     found = db.execute(select(answers).where(answers.c.at >= at).order_by(answers.c.at.desc()))
     return [revive(Answer, row) for row in found.mappings()]
+
+
+def first_at(db: Connection) -> float | None:
+    """When the first question was asked, if one was."""
+    first: float | None = db.scalar(select(func.min(answers.c.at)))
+    return first
 
 
 def forget_asker(db: Connection, user: str) -> None:
