@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from types import FrameType
+
+SWITCH = 0.0005  # seconds that a thread may keep the others from running: many answers are written at once
 
 
 def bot() -> None:
@@ -17,6 +20,7 @@ def bot() -> None:
 
     config = settings.load()
     telemetry.configure()
+    sys.setswitchinterval(SWITCH)
     engine = open_database(config.database_url)
     ending = _asked_to_stop()
     try:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ASSISTANT = "lorekeeper"
 
+PACE = 0.5  # seconds between pieces; Slack takes one a second
 PATIENCE = 30.0  # seconds beyond the engine's own limit, after which the gateway counts as gone
 
 
@@ -102,6 +103,7 @@ def _about(asking: Asking) -> dict[str, Any]:
         "thread_ts": asking.thread_ts,
         "kinds": list(asking.kinds),
         "style": asking.style,
+        "pace": PACE,
     }
 
 

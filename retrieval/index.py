@@ -159,6 +159,11 @@ class Index:
             hidden[rows] = True
             self._hidden = hidden
 
+    def shown(self) -> frozenset[str]:
+        """Ids of the passages that a search can find."""
+        hidden = self._hidden
+        return frozenset(name for name, row in self.rows.items() if not hidden[row])
+
     def vectors(self, rows: list[int]) -> NDArray[np.float32]:
         """The vectors of these rows, shape [rows, dimensions]."""
         import numpy as np

@@ -100,6 +100,12 @@ class Refresher:
                 *sources.from_slack(db, self._settings, self._embedder),
                 *self._pages.passages,
             ]
+        if {passage.id for passage in wanted} == self.index.shown():
+            self._seen = (
+                seen  # what changed is nothing that is searched, such as questions to the bot
+            )
+            self._tell(looked_at=now, is_building=False, error=self._pages.error)
+            return False
         new = build(wanted, self._embedder, self._artifacts, self.index, check=self._check)
         self._swap(new)
         self._seen = seen

@@ -47,6 +47,7 @@ class About(BaseModel):
     thread_ts: str | None = None
     kinds: list[PassageKind] = list(PassageKind)
     style: str = ""
+    pace: float = Field(default=0.0, ge=0, le=10)  # seconds between pieces after the first one
 
 
 class Part(BaseModel):
@@ -157,7 +158,11 @@ def create(
 
         if body.stream:
             counted = body.stream_options is not None and body.stream_options.include_usage
-            return sse.respond(lambda gone: _events(steps(gone), body.model, counted=counted))
+            return sse.respond(
+                lambda gone: _events(
+                    _paced(steps(gone), body.lorekeeper.pace), body.model, counted=counted
+                )
+            )
         made = [step.answer for step in steps(threading.Event()) if step.answer is not None]
         return _whole(made[-1], body.model)
 
@@ -227,6 +232,24 @@ def _events(
             number = error_id()
             log.error("answer failed", id=number, exc_info=error)
             yield _error(f"Something went wrong; the log has it as {number}.")
+
+
+def _paced(steps: Generator[Step, None, None], pace: float) -> Generator[Step, None, None]:
+    """The first words at once, the next ones together: who shows them once a second needs no single words."""
+    told_at, held = float("-inf"), ""
+    with closing(steps):
+        for step in steps:
+            if step.text and not step.status and step.answer is None:
+                held += step.text
+                if time.monotonic() - told_at < pace:
+                    continue
+                step, held, told_at = Step(text=held), "", time.monotonic()
+            elif held:
+                yield Step(text=held)
+                held = ""
+            yield step
+    if held:
+        yield Step(text=held)
 
 
 def _event(step: Step, model: str) -> dict[str, Any]:

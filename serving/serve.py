@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -21,8 +22,13 @@ from serving.assistant import Assistant
 log = structlog.get_logger(__name__)
 
 
+SWITCH = 0.0005  # seconds that a thread may keep the others from running
+
+
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; everything that was started ends with it."""
+    # A search that goes in and out of native code waits that long for every thread that streams.
+    sys.setswitchinterval(SWITCH)
     database = store.open_database(settings.database_url)
     artifacts = ArtifactStore(settings.store.data)
     running = engine.start(settings, settings.store.data)
