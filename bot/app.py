@@ -92,6 +92,8 @@ def worker(app: App, desk: Desk) -> Callable[[Event], str | None]:
 
     def work(event: Event) -> str | None:
         body = dict(event.payload)
+        if not body:
+            return None  # it was taken back, and its worker died before it saw that
         do = ours.get(body.get("type", ""))
         response = do(body) if do is not None else app.dispatch(_claimed_request(body))
         failed = response is not None and response.status >= SERVER_ERROR

@@ -114,9 +114,13 @@ def answer(desk: Desk, question: Question) -> None:
     begun = desk.asking.begin(
         channel=question.channel, ts=question.ts, root=question.root, text=question.text
     )
+    before = desk.asking.ended(question.channel, question.ts)
     with begun as asked:
-        writing = _message(desk, question)
+        _catch_up(desk, question, asked)
+        writing = _message(desk, question, over=before.messages if before else ())
         try:
+            if before is not None:
+                writing.start_over()
             _answer(desk, question, asked, writing)
         except LorekeeperError as error:
             if not asked.stopped:
@@ -126,19 +130,26 @@ def answer(desk: Desk, question: Question) -> None:
                 raise
         finally:
             _status(desk, question, "")
+    if asked.ended is not None and asked.edited:  # while its last words were on their way
+        ask(desk, replace(question, text=asked.take()), again=f":{time.time():.3f}")
 
 
 def edited(desk: Desk, channel: str, raw: Json) -> None:
-    """The question was edited: one that is being answered is answered as it reads now; one that
-    mentions the bot only now is asked now."""
-    asked = desk.asking.about(channel, raw["ts"])
-    question = question_of(desk, channel, raw)
+    """The question was edited: one that is being answered, or was while it was edited, is answered as
+    it reads now; one that mentions the bot only now is asked now."""
+    question, event_id = question_of(desk, channel, raw), _event_id(channel, raw["ts"])
+    with desk.engine.begin() as db:
+        waits = events.amend(db, event_id, _payload(question))
+        begun = events.amend(db, event_id, _payload(question), state="claimed")
+    asked, ended = desk.asking.about(channel, raw["ts"]), desk.asking.ended(channel, raw["ts"])
+    edited_at = float((raw.get("edited") or {}).get("ts", "inf"))
     if asked is not None:
         asked.edit(question.text)
+    elif waits:
         return
-    with desk.engine.begin() as db:
-        waits = events.amend(db, _event_id(channel, raw["ts"]), _payload(question))
-    if not waits:
+    elif ended is not None and edited_at <= ended.at:  # Slack tells of some edits late
+        ask(desk, question, again=f":{edited_at:.6f}")
+    elif ended is None and not begun:
         heard(desk, channel, raw)
 
 
@@ -146,6 +157,7 @@ def withdrawn(desk: Desk, channel: str, ts: str) -> None:
     """The question was deleted: whoever is answering it stops, or nobody begins."""
     with desk.engine.begin() as db:
         events.amend(db, _event_id(channel, ts), None)
+        events.amend(db, _event_id(channel, ts), None, state="claimed")
     asked = desk.asking.about(channel, ts)
     if asked is not None:
         asked.withdraw()
@@ -240,13 +252,24 @@ def _spoke_last(desk: Desk, channel: str, raw: Json) -> bool:
     return bool(earlier) and earlier[-1].author in {desk.me.user, desk.me.bot}
 
 
-def _message(desk: Desk, question: Question) -> Writing:
+def _catch_up(desk: Desk, question: Question, asked: Asked) -> None:
+    """What was edited or deleted after the question was claimed, and before anybody could be told."""
+    with reading(desk.engine) as db:
+        now = events.asked(db, _event_id(question.channel, question.ts))
+    if now:
+        asked.edit(now["text"])
+    elif now is not None:
+        asked.withdraw()
+
+
+def _message(desk: Desk, question: Question, *, over: tuple[str, ...]) -> Writing:
     return Writing(
         desk.client,
         channel=question.channel,
         thread_ts=question.root,
         team=desk.me.team,
         user=question.user,
+        over=over,
         at_once=desk.asking.count,
     )
 
@@ -273,8 +296,9 @@ def _answer(desk: Desk, question: Question, asked: Asked, writing: Writing) -> N
         )
         made = _write(desk, question, asked, writing, asking)
         if made is not None:
-            if not _is_better_unsaid(question, made):
+            if writing.messages or not _is_better_unsaid(question, made):
                 _finish(desk, question, writing, made)
+                asked.end(writing.messages)
             return
         if asked.edited and not asked.stopped:
             writing.start_over()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from lorekeeper.store.rows import revive
@@ -71,12 +71,28 @@ def waiting(db: Connection) -> bool:
     return _ready(db) is not None
 
 
-def amend(db: Connection, event_id: str, payload: Mapping[str, Any] | None) -> bool:
-    """Change what an event asks for, or with None take it back; False when work has begun on it."""
-    mine = update(events).where(events.c.id == event_id, events.c.state == "new")
-    if payload is None:
-        return bool(db.execute(mine.values(state="done", payload={})).rowcount)
-    return bool(db.execute(mine.values(payload=dict(payload))).rowcount)
+def amend(
+    db: Connection,
+    event_id: str,
+    payload: Mapping[str, Any] | None,
+    *,
+    state: Literal["new", "claimed"] = "new",
+) -> bool:
+    """Change what an event asks for, or with None take it back; False when there is none in this state.
+
+    New tries of it, whose ids begin with its own and a colon, are meant as well. Whoever has claimed an
+    event sees the change with `asked`, and nothing if it was taken back.
+    """
+    mine = update(events).where(_named(event_id), events.c.state == state)
+    closed = {"state": "done"} if payload is None and state == "new" else {}
+    return bool(db.execute(mine.values(payload=dict(payload or {}), **closed)).rowcount)
+
+
+def asked(db: Connection, event_id: str) -> Mapping[str, Any] | None:
+    """What the claimed event asks for now, which may have been amended; None where none is claimed."""
+    found = select(events.c.payload).where(_named(event_id), events.c.state == "claimed")
+    payload: Mapping[str, Any] | None = db.scalar(found.order_by(events.c.received_at.desc()))
+    return payload
 
 
 def beat(db: Connection, worker: str) -> None:
@@ -124,6 +140,10 @@ def unfinished(db: Connection) -> int:
     """How many events wait or are being worked on."""
     is_open = events.c.state.in_(("new", "claimed"))
     return db.scalar(select(func.count()).select_from(events).where(is_open)) or 0
+
+
+def _named(event_id: str) -> ColumnElement[bool]:
+    return or_(events.c.id == event_id, events.c.id.startswith(f"{event_id}:", autoescape=True))
 
 
 def _ready(db: Connection) -> str | None:

@@ -156,6 +156,48 @@ def test_an_edited_question_gets_one_answer_to_what_it_asks_now(team):
     assert ada.thread(question)[1].said.count("letters long") == 1
 
 
+def test_an_edit_that_slack_tells_of_after_the_answer_is_answered_in_its_place(team):
+    ada = team.member("ada")
+    deliver, held = team.slack.workspace.deliver, []
+    team.slack.workspace.deliver = lambda app, envelope: (
+        held.append((app, envelope))
+        if envelope["event"].get("subtype") == "message_changed"
+        else deliver(app, envelope)
+    )
+    writing, go_on = threading.Event(), threading.Event()
+
+    def between():
+        writing.set()
+        go_on.wait(10)
+
+    team.gateway.between_pieces = between
+    question = ask(team, "how long?")
+    assert writing.wait(10)
+    ada.edit(question, f"<@{team.bot}> how long is this edited one?")
+    edit = held[-1]
+    go_on.set()
+    ada.wait_for_answer(question)
+    help_id = team.slack.workspace.channel("help").id
+    team.until(lambda: team.desk.asking.ended(help_id, question.ts))
+    deliver(*edit)
+    ada.wait_for_message(
+        "help", lambda m: "28 letters" in m.said and m.actions, thread_ts=question.ts
+    )
+    assert len(ada.thread(question)) == 2
+
+
+def test_an_edit_after_the_answer_changes_nothing(team):
+    ada = team.member("ada")
+    question = ask(team, "how long?")
+    ada.wait_for_answer(question)
+    help_id = team.slack.workspace.channel("help").id
+    team.until(lambda: team.desk.asking.ended(help_id, question.ts))
+    ada.edit(question, f"<@{team.bot}> how long is this edited one?")
+    other = ask(team, "and this?", who="sam")
+    team.member("sam").wait_for_answer(other)
+    assert len(team.gateway.requests) == 2
+
+
 def test_the_stop_button_ends_the_answer(team):
     ada = team.member("ada")
     writing, go_on = threading.Event(), threading.Event()
