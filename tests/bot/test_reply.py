@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from bot import reply
 from lorekeeper.domain import Level
 from lorekeeper.store import answers, messages, reading
 
@@ -252,3 +253,35 @@ def test_a_guest_gets_no_public_sources(team):
     answer = gus.wait_for_answer(ask(team, who="gus"))
     assert "Guests" in answer.said
     assert team.gateway.requests == []
+
+
+def test_an_empty_question_is_told_what_to_do(team):
+    answer = team.member("ada").wait_for_answer(ask(team, ""))
+    assert "Ask me something" in answer.said
+    assert team.gateway.requests == []
+
+
+def test_only_a_picture_is_told_to_be_in_words(team):
+    ada = team.member("ada")
+    channel = team.slack.workspace.channel("help")
+    raw = ada.post("help", "look").raw | {"text": f"<@{team.bot}>", "subtype": "file_share"}
+    question = reply.question_of(team.desk, channel.id, raw | {"files": [{"id": "F1"}]})
+    assert question.has_files
+    reply.answer(team.desk, question)
+    ada.wait_for_message("help", lambda m: "cannot read pictures" in m.said, thread_ts=question.ts)
+    assert team.gateway.requests == []
+
+
+def test_a_question_of_forty_thousand_characters_is_answered(team):
+    ada = team.member("ada")
+    answer = ada.wait_for_answer(ask(team, "how long is this? " * 2_200))
+    assert "letters long" in answer.said
+
+
+def test_other_apps_are_not_answered(team):
+    ada = team.member("ada")
+    help_id = team.slack.workspace.channel("help").id
+    loop = {"type": "message", "user": "UAPP", "bot_id": "BAPP", "ts": "1700000000.000100"}
+    reply.heard(team.desk, help_id, loop | {"text": f"<@{team.bot}> and how long is this?"})
+    ada.wait_for_answer(ask(team))
+    assert len(team.gateway.requests) == 1
