@@ -264,7 +264,11 @@ def test_an_empty_question_is_told_what_to_do(team):
 def test_only_a_picture_is_told_to_be_in_words(team):
     ada = team.member("ada")
     channel = team.slack.workspace.channel("help")
-    raw = ada.post("help", "look").raw | {"text": f"<@{team.bot}>", "subtype": "file_share"}
+    raw = ada.post("help", "look").raw | {
+        "text": f"<@{team.bot}>",
+        "blocks": [],
+        "subtype": "file_share",
+    }
     question = reply.question_of(team.desk, channel.id, raw | {"files": [{"id": "F1"}]})
     assert question.has_files
     reply.answer(team.desk, question)
