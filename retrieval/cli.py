@@ -53,8 +53,10 @@ def search(
 def build() -> None:
     """Bring the index up to date with the database and the documents, once."""
     from retrieval.sources import left_out
+    from retrieval.web import fetch_due
 
     settings, engine = _open()
+    fetch_due(settings)
     refresher = _refresher(engine, settings)
     before = {passage.id for passage in refresher.index.passages}
     refresher.look()
@@ -63,7 +65,7 @@ def build() -> None:
     new = sum(passage.id not in before for passage in refresher.index.passages)
     console = Console(highlight=False)
     console.print(f"{len(refresher.index)} passages, {new} of them new: {refresher.index.folder}")
-    for file in left_out(settings.retrieval.documents):
+    for file in left_out(settings):
         console.print(Text(f"Left out {file.name}: it {file.reason}.", style="yellow"))
 
 

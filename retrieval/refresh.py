@@ -247,7 +247,8 @@ class _Pages:
             return self._stamp
         self._looked = time.monotonic()
         try:
-            stamp = [documents.stamp(source) for source in self._settings.retrieval.documents]
+            data = self._settings.store.data
+            stamp = [documents.stamp(source, data) for source in self._settings.retrieval.documents]
             if stamp != self._stamp:
                 self.passages = list(sources.from_documents(self._settings, self._embedder))
                 self._stamp = stamp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -49,7 +49,7 @@ def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
     """The configured documents, for everyone. What cannot be read is logged by name, with the reason."""
     limit = _limit(settings, embedder)
     for source in settings.retrieval.documents:
-        reading = documents.read(source)
+        reading = documents.read(source, settings.retrieval, settings.store.data)
         for left_out in reading.left_out:
             log.warning("left out %s: it %s", left_out.name, left_out.reason)
         for page in reading.documents:
@@ -61,6 +61,7 @@ def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
                     text=chunk.text,
                     title=chunk.title or page.title,
                     url=_at_heading(page.url, chunk.anchor),
+                    author=page.author,
                     at=page.at,
                 )
 
@@ -224,6 +225,8 @@ def _at_heading(url: str, anchor: str) -> str:
     return f"{url}#{anchor}" if anchor and "#" not in url else url
 
 
-def left_out(sources: Iterable[str]) -> list[documents.LeftOut]:
-    """Files among the configured documents that cannot be read, with the reason."""
-    return [each for source in sources for each in documents.read(source).left_out]
+def left_out(settings: Settings) -> list[documents.LeftOut]:
+    """Files and web pages among the configured documents that cannot be read, with the reason."""
+    retrieval, data = settings.retrieval, settings.store.data
+    read = (documents.read(source, retrieval, data) for source in retrieval.documents)
+    return [each for reading in read for each in reading.left_out]

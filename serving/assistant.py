@@ -298,9 +298,10 @@ def _joined(*notes: str) -> str:
 
 
 def _people(asked: Asked, passages: Iterable[Passage]) -> tuple[str, ...]:
-    """Who said what was found, each once: first whose answers were vouched for, then by nearness."""
+    """Who in Slack said what was found, each once: first whose answers were vouched for, then by nearness."""
     vouched = sorted(passages, key=lambda passage: passage.kind is not PassageKind.PAIR)
-    authors = (p.author for p in vouched if p.author and p.author != asked.asker)
+    spoke = (p.author for p in vouched if p.kind is not PassageKind.DOCUMENT)
+    authors = (author for author in spoke if author and author != asked.asker)
     return tuple(dict.fromkeys(authors))[:PEOPLE]
 
 
