@@ -65,7 +65,9 @@ def build() -> None:
     new = sum(passage.id not in before for passage in refresher.index.passages)
     console = Console(highlight=False)
     console.print(f"{len(refresher.index)} passages, {new} of them new: {refresher.index.folder}")
-    for file in left_out(settings):
+    with reading(engine) as db:
+        not_read = left_out(db, settings)
+    for file in not_read:
         console.print(Text(f"Left out {file.name}: it {file.reason}.", style="yellow"))
 
 

@@ -20,6 +20,7 @@ from lorekeeper.store.rows import plain, revive
 from retrieval import lexical, vectors
 from retrieval.embed import Embedder
 from retrieval.fuse import distinct, fused
+from retrieval.legible import legible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,6 +123,7 @@ class Index:
 
         `exclude` names conversations and messages ("CHANNEL/TS") that must not be quoted.
         """
+        question = legible(question)
         visible = self._visible(scopes, exclude, kinds)
         if self.meanings is None or k < 1 or not question.strip() or not visible.any():
             return []

@@ -11,14 +11,24 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
-from lorekeeper.domain import PUBLIC, Channel, Message, Pair, PairState, Passage, PassageKind
+from lorekeeper.domain import (
+    PUBLIC,
+    Channel,
+    Message,
+    Pair,
+    PairState,
+    Passage,
+    PassageKind,
+    SharedFile,
+)
 from lorekeeper.links import permalink
+from lorekeeper.questions import asks, conversations
 from lorekeeper.settings import Settings
-from lorekeeper.store import messages, pairs
+from lorekeeper.store import files, messages, pairs
 from retrieval import chunks, documents
 from retrieval.embed import Embedder
+from retrieval.legible import legible
 
-PAUSE = 15 * 60.0  # seconds of silence that end a conversation in a channel without threads
 LONGEST_TITLE = 100  # characters
 
 log = logging.getLogger(__name__)
@@ -31,7 +41,7 @@ def collect(db: Connection, settings: Settings, embedder: Embedder) -> Iterator[
 
 
 def from_slack(db: Connection, settings: Settings, embedder: Embedder) -> Iterator[Passage]:
-    """Approved pairs, and the conversations of stored messages without what the pairs hold already."""
+    """Approved pairs, the conversations of stored messages without what the pairs hold already, and files."""
     cut = _Cut(limit=_limit(settings, embedder), embedder=embedder)
     channels = {channel.id: channel for channel in messages.all_channels(db)}
     approved = pairs.in_state(db, PairState.APPROVED)
@@ -43,6 +53,8 @@ def from_slack(db: Connection, settings: Settings, embedder: Embedder) -> Iterat
         channel = channels.get(channel_id)
         for talk in _talks(list(said), answered):
             yield from _of_talk(talk, in_pairs, channel, cut)
+    for file in files.every(db):
+        yield from _of_file(file, channels, cut)
 
 
 def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
@@ -78,9 +90,10 @@ def passage(
     conversation: str = "",
     said: tuple[str, ...] = (),
     pair_id: int | None = None,
+    is_pinned: bool = False,
 ) -> Passage:
     """A passage under an id that stays the same for as long as nothing about its text or place does."""
-    identity = "\0".join((kind, url, scope, conversation, text))
+    identity = "\0".join((kind, url, scope, conversation, text, *(["pinned"] if is_pinned else [])))
     return Passage(
         id=hashlib.sha256(identity.encode()).hexdigest()[:32],
         text=text,
@@ -93,6 +106,7 @@ def passage(
         conversation=conversation,
         messages=said,
         pair_id=pair_id,
+        is_pinned=is_pinned,
     )
 
 
@@ -109,7 +123,7 @@ class _Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Conversation:
-    """A thread with its root as the question, or a stretch of a channel without threads."""
+    """A thread with its root as the question, or one that was held in the channel itself."""
 
     name: str  # "CHANNEL/TS of its first message"
     question: Message | None
@@ -131,8 +145,8 @@ def _names(pair: Pair) -> tuple[str, ...]:
 
 
 def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
-    answer = chunks.Turn(key="answer", text=pair.answer)
-    asked = "\n".join((pair.question, *pair.also_asked))
+    answer = chunks.Turn(key="answer", text=legible(pair.answer))
+    asked = legible("\n".join((pair.question, *pair.also_asked)))
     for part in cut(asked, [answer]):
         yield passage(
             kind=PassageKind.PAIR,
@@ -149,7 +163,7 @@ def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
 
 
 def _talks(said: list[Message], answered: set[tuple[str, str]]) -> Iterator[_Conversation]:
-    """One channel's messages, oldest first: its threads, then its stretches outside threads."""
+    """One channel's messages, oldest first: its threads, then its conversations outside threads."""
     threads = dict[str, list[Message]]()
     for message in said:
         threads.setdefault(message.root, []).append(message)
@@ -162,23 +176,16 @@ def _talks(said: list[Message], answered: set[tuple[str, str]]) -> Iterator[_Con
             yield _Conversation(name=name, question=first, said=replies)
         elif (first.channel, root) not in answered:  # a question that only an app answered
             loose.append(first)
-    yield from _stretches(sorted(loose, key=lambda message: message.at))
+    for conversation in conversations(sorted(loose, key=lambda message: message.at)):
+        yield _flat(conversation)
 
 
-def _stretches(loose: list[Message]) -> Iterator[_Conversation]:
-    together = list[Message]()
-    for message in loose:
-        if together and message.at - together[-1].at > PAUSE:
-            yield _stretch(together)
-            together = []
-        together.append(message)
-    if together:
-        yield _stretch(together)
-
-
-def _stretch(together: list[Message]) -> _Conversation:
+def _flat(together: tuple[Message, ...]) -> _Conversation:
+    """With its first message as the question, where that asks and something was said to it."""
     first = together[0]
-    return _Conversation(name=f"{first.channel}/{first.ts}", question=None, said=tuple(together))
+    question = first if len(together) > 1 and asks(first.text) else None
+    said = together[1:] if question else together
+    return _Conversation(name=_name(first), question=question, said=said)
 
 
 def _of_talk(
@@ -186,10 +193,10 @@ def _of_talk(
 ) -> Iterator[Passage]:
     """Its parts. What an approved pair holds is not said twice; a question alone is no knowledge."""
     left = {_name(message): message for message in talk.said if _name(message) not in in_pairs}
-    turns = [chunks.Turn(key=key, text=message.text) for key, message in left.items()]
+    turns = [chunks.Turn(key=key, text=legible(message.text)) for key, message in left.items()]
     if not any(turn.text.strip() for turn in turns):
         return
-    asked = talk.question.text if talk.question else ""
+    asked = legible(talk.question.text) if talk.question else ""
     for part in cut(asked, turns):
         said = [left[key] for key in part.keys] or [talk.question or talk.said[0]]
         quoted = (talk.question, *said) if talk.question else tuple(said)
@@ -204,7 +211,39 @@ def _of_talk(
             at=said[-1].at,
             conversation=talk.name,
             said=tuple(dict.fromkeys(_name(message) for message in quoted)),
+            is_pinned=any(message.is_pinned for message in quoted),
         )
+
+
+def _of_file(file: SharedFile, channels: Mapping[str, Channel], cut: _Cut) -> Iterator[Passage]:
+    """Its parts, once for each place that gives it to other people."""
+    found = chunks.document(
+        file.text, title=file.title, limit=cut.limit, count=cut.embedder.count_tokens
+    )
+    for channel in _places([channels[id_] for id_ in file.channels if id_ in channels]):
+        for chunk in found:
+            yield passage(
+                kind=PassageKind.FILE,
+                text=chunk.text,
+                title=chunk.title or file.title,
+                url=file.url,
+                scope=channel.scope,
+                author=file.author,
+                at=file.at,
+                conversation=f"{channel.id}/{file.id}",
+                said=(f"{channel.id}/{file.id}",),
+            )
+
+
+def _places(shared_in: list[Channel]) -> list[Channel]:
+    """One public channel stands for all, as each shows a file to every member; a channel with people from
+    elsewhere is a place of its own, and so is a private one where no public one shows it to its members."""
+    with_others = [channel for channel in shared_in if channel.is_shared]
+    own = [channel for channel in shared_in if not channel.is_shared]
+    if any(channel.scope == PUBLIC for channel in with_others):
+        return with_others
+    public = [channel for channel in own if channel.scope == PUBLIC]
+    return [*with_others, *(public[:1] or own)]
 
 
 def _name(message: Message) -> str:
@@ -225,8 +264,10 @@ def _at_heading(url: str, anchor: str) -> str:
     return f"{url}#{anchor}" if anchor and "#" not in url else url
 
 
-def left_out(settings: Settings) -> list[documents.LeftOut]:
-    """Files and web pages among the configured documents that cannot be read, with the reason."""
+def left_out(db: Connection, settings: Settings) -> list[documents.LeftOut]:
+    """Files, web pages and files shared in Slack that cannot be read, with the reason."""
     retrieval, data = settings.retrieval, settings.store.data
     read = (documents.read(source, retrieval, data) for source in retrieval.documents)
-    return [each for reading in read for each in reading.left_out]
+    found = [each for reading in read for each in reading.left_out]
+    shared = (file for file in files.every(db) if file.reason)
+    return found + [documents.LeftOut(name=file.url, reason=file.reason) for file in shared]
