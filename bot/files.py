@@ -17,8 +17,8 @@ from lorekeeper.domain import SharedFile
 from lorekeeper.errors import NotReachable
 from lorekeeper.redact import redact
 from lorekeeper.store import files, people, reading
+from retrieval.extract import extracted
 from retrieval.formats import Unreadable, named
-from retrieval.pages import page
 
 GONE = {"file_not_found", "file_deleted", "access_denied", "not_visible"}
 CANVAS = {"quip", "canvas"}  # what Slack calls a canvas's `filetype`; it is given out as HTML
@@ -112,7 +112,7 @@ def _is_for_us(desk: Desk, raw: Json) -> bool:
 def _read(desk: Desk, raw: Json, channels: tuple[str, ...]) -> SharedFile:
     title, text, reason = raw.get("title") or raw["name"], "", ""
     try:
-        found, text = page(_name(raw), _content(desk, raw), desk.settings.retrieval)
+        found, text = extracted(_name(raw), _content(desk, raw), desk.settings.retrieval)
         title = title if _is_snippet(raw) or title != raw["name"] else found
         text = CODE.format(text) if _is_snippet(raw) else text
     except Unreadable as error:

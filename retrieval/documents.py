@@ -13,8 +13,8 @@ from lorekeeper.errors import NotFound
 from lorekeeper.settings import Retrieval
 from retrieval import language, web
 from retrieval.checkout import Checkout, checkout, head
+from retrieval.extract import extracted
 from retrieval.formats import Unreadable, named
-from retrieval.pages import page
 
 REMEMBERED = 4_096  # converted files; a PDF that did not change is not read again
 DATA = Path("data")
@@ -181,7 +181,7 @@ def _page(path: Path, settings: Retrieval) -> tuple[str, str]:
 @lru_cache(maxsize=REMEMBERED)
 def _read(path: Path, changed_at: int, size: int, settings: Retrieval) -> tuple[str, str]:
     """The file as it was at that time and of that size: read once, for as long as it stays so."""
-    return page(path.name, path.read_bytes(), settings)
+    return extracted(path.name, path.read_bytes(), settings)
 
 
 def _url(path: Path, root: Path, base: str) -> str:

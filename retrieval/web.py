@@ -21,8 +21,8 @@ import structlog
 
 from lorekeeper.settings import Retrieval, Settings
 from retrieval.browse import Browser, Forbidden, NotFetched
+from retrieval.extract import extracted
 from retrieval.formats import Unreadable
-from retrieval.pages import page
 
 FOLDER = "pages"  # in the data folder
 LOOK = 60.0  # seconds between looks at what is due
@@ -196,7 +196,7 @@ def _page(
         if answer is None:  # as it was
             yield replace(known, reason="")
             return
-        title, text = page(answer.name, answer.content, settings)
+        title, text = extracted(answer.name, answer.content, settings)
     except Forbidden as error:
         yield WebPage(url=url, reason=str(error))
     except (NotFetched, Unreadable) as error:

@@ -140,7 +140,7 @@ def test_a_file_is_converted_once_for_as_long_as_it_stays_as_it_is(
     book = folder / "ports.xlsx"
     book.write_bytes(office.xlsx(Ports=[["name", "port"], ["relay", 7007]]))
     before = read(str(folder)).documents
-    monkeypatch.setattr(documents, "page", lambda *_: pytest.fail("it was read again"))
+    monkeypatch.setattr(documents, "extracted", lambda *_: pytest.fail("it was read again"))
     assert read(str(folder)).documents == before
     assert "| relay | 7007 |" in before[0].text
 

@@ -15,10 +15,8 @@ from retrieval.tables import from_csv
 LONGEST = 5_000_000  # characters of text; a book has a million, and a dump is not a page
 LONGEST_LINE = 500_000  # characters; nobody wrote such a line for people
 
-__all__ = ["Unreadable", "page"]
 
-
-def page(name: str, content: bytes, settings: Retrieval) -> tuple[str, str]:
+def extracted(name: str, content: bytes, settings: Retrieval) -> tuple[str, str]:
     """Title and Markdown, without what cannot be seen. A page that states no title has its file's name.
 
     Raises:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lorekeeper.settings import Retrieval
 from retrieval import convert
-from retrieval.formats import SUFFIXES, Format
-from retrieval.pages import LONGEST, LONGEST_LINE, Unreadable, page
+from retrieval.extract import LONGEST, LONGEST_LINE, extracted
+from retrieval.formats import SUFFIXES, Format, Unreadable
 from tests.retrieval import office
 
 SETTINGS = Retrieval()
@@ -22,13 +22,13 @@ def _converters() -> None:
 
 def reason(name: str, content: bytes, settings: Retrieval = SETTINGS) -> str:
     with pytest.raises(Unreadable) as refused:
-        page(name, content, settings)
+        extracted(name, content, settings)
     return str(refused.value)
 
 
 @pytest.mark.usefixtures("_converters")
 def test_a_pdf_gives_its_lines_and_its_files_name() -> None:
-    title, text = page("runbook.pdf", office.pdf("Restart the relay", "with care."), SETTINGS)
+    title, text = extracted("runbook.pdf", office.pdf("Restart the relay", "with care."), SETTINGS)
     assert title == "runbook"
     assert "Restart the relay" in text
     assert "with care." in text
@@ -37,7 +37,7 @@ def test_a_pdf_gives_its_lines_and_its_files_name() -> None:
 @pytest.mark.usefixtures("_converters")
 def test_a_word_file_keeps_headings_and_tables() -> None:
     made = office.docx("Rota", "Who is on call.", table=[["Week", "Name"], ["7", "Ada"]])
-    title, text = page("x.docx", made, SETTINGS)
+    title, text = extracted("x.docx", made, SETTINGS)
     assert title == "Rota"
     assert "Who is on call." in text
     assert [line for line in text.splitlines() if line.startswith("|")][-1] == "| 7 | Ada |"
@@ -45,14 +45,14 @@ def test_a_word_file_keeps_headings_and_tables() -> None:
 
 @pytest.mark.usefixtures("_converters")
 def test_slides_are_headings_with_their_text() -> None:
-    _, text = page("x.pptx", office.pptx(("Plan", "Ship it"), ("Risks", "None")), SETTINGS)
+    _, text = extracted("x.pptx", office.pptx(("Plan", "Ship it"), ("Risks", "None")), SETTINGS)
     assert text.index("# Plan") < text.index("Ship it") < text.index("# Risks")
     assert "<!--" not in text
 
 
 def test_every_sheet_of_a_workbook_is_a_table_under_its_name() -> None:
     made = office.xlsx(Ports=[["name", "port"], ["relay", 7007], [None, None]], Empty=[])
-    assert page("x.xlsx", made, SETTINGS) == (
+    assert extracted("x.xlsx", made, SETTINGS) == (
         "x",
         "## Ports\n\n| name | port |\n| --- | --- |\n| relay | 7007 |",
     )
@@ -61,18 +61,18 @@ def test_every_sheet_of_a_workbook_is_a_table_under_its_name() -> None:
 def test_a_csv_file_is_a_table_whatever_stands_between_its_cells() -> None:
     for delimiter in ",;\t|":
         lines = [delimiter.join(row) for row in (["name", "port"], ["relay", "7007"], ["db", "1"])]
-        _, text = page("x.csv", "\n".join(lines).encode(), SETTINGS)
+        _, text = extracted("x.csv", "\n".join(lines).encode(), SETTINGS)
         assert text == "| name | port |\n| --- | --- |\n| relay | 7007 |\n| db | 1 |"
 
 
 def test_a_page_without_scripts_is_left_of_a_page_with_scripts() -> None:
     html = b"<title>T</title><script>alert(1)</script><p onclick='x()'>seen</p>"
-    assert page("x.html", html, SETTINGS) == ("T", "seen\n")
+    assert extracted("x.html", html, SETTINGS) == ("T", "seen\n")
 
 
 def test_what_cannot_be_seen_is_no_part_of_the_text() -> None:
     assert (
-        page("x.txt", "re\u200bstart \u202ethe\u202c relay".encode(), SETTINGS)[1]
+        extracted("x.txt", "re\u200bstart \u202ethe\u202c relay".encode(), SETTINGS)[1]
         == "restart the relay"
     )
 
@@ -151,7 +151,7 @@ def test_the_parsers_see_no_secret_of_the_environment(monkeypatch: pytest.Monkey
 @given(name=st.sampled_from(sorted(set(SUFFIXES) - {".pdf"})), content=st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused_with_a_reason(name: str, content: bytes) -> None:
     try:
-        told = page(f"x{name}", content, SETTINGS)
+        told = extracted(f"x{name}", content, SETTINGS)
     except Unreadable as refused:
         told = ("refused", str(refused))
     assert all(part.strip() for part in told)
