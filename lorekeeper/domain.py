@@ -385,6 +385,9 @@ class Passage:
     ] = ()  # "CHANNEL/TS" of every message that it quotes, "CHANNEL/ID" of a file
     pair_id: int | None = None  # of an approved pair
     is_pinned: bool = False  # people pinned a message that it quotes
+    parent: str = ""  # shared by the parts of one section or conversation
+    part: int = 0  # its place among those
+    lead: int = 0  # characters at its beginning that every part repeats: the headings, the question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,12 @@ class Chunk:
     path: tuple[str, ...]  # headings, outermost first
     body: str
     anchor: str = ""  # of the nearest heading, as GitHub would name it
+    part: int = 0  # its place in its section
+
+    @property
+    def lead(self) -> int:
+        """Characters of the text that every part of the section begins with."""
+        return len(self.text) - len(self.body)
 
     @property
     def title(self) -> str:
@@ -55,6 +61,7 @@ class Talk:
 
     text: str
     keys: tuple[str, ...]  # the turns that it quotes, the question's not among them
+    lead: int = 0  # characters of the text that repeat the question
 
 
 def document(markdown: str, *, title: str, limit: int, count: Callable[[str], int]) -> list[Chunk]:
@@ -69,7 +76,8 @@ def document(markdown: str, *, title: str, limit: int, count: Callable[[str], in
         fits = _within(limit, count, opening=Chunk(path=path, body="x").text[:-1])
         blocks = ([lead] if lead else []) + section.blocks
         found += [
-            Chunk(path=path, body=body, anchor=section.anchor) for body in _packed(blocks, fits)
+            Chunk(path=path, body=body, anchor=section.anchor, part=part)
+            for part, body in enumerate(_packed(blocks, fits))
         ]
         if not blocks and not section.has_children:
             found.append(Chunk(path=path, body="", anchor=section.anchor))
@@ -89,10 +97,11 @@ def conversation(
         Talk(text=part, keys=())
         for part in (pieces(question, _within(limit, count)) if shown != question else [])
     ]
-    fits = _within(limit, count, opening=f"{shown}\n\n" if shown else "")
+    opening = f"{shown}\n\n" if shown else ""
+    fits = _within(limit, count, opening=opening)
     parts = ((turn.key, part) for turn in turns for part in _packed(_blocks(turn.text), fits))
     for keys, body in _gathered(parts, fits):
-        found.append(Talk(text=f"{shown}\n\n{body}" if shown else body, keys=keys))
+        found.append(Talk(text=opening + body, keys=keys, lead=len(opening)))
     if not found and shown:
         found.append(Talk(text=shown, keys=()))
     return found

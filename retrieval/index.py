@@ -153,6 +153,24 @@ class Index:
             for at, place in enumerate(chosen)
         ]
 
+    def section(self, passage: Passage, *, exclude: frozenset[str] = frozenset()) -> list[Passage]:
+        """The parts of its section or conversation that stand around a passage without a gap, in order.
+
+        All are of its scope and kind, so who may see it may see them; `exclude` is that of `search`.
+        """
+        rows = [row for row in self._said.get(passage.parent, ()) if not self._hidden[row]]
+        parts = {self.passages[row].part: self.passages[row] for row in rows}
+        parts = {
+            n: p for n, p in parts.items() if exclude.isdisjoint({p.conversation, *p.messages})
+        }
+        parts[passage.part] = passage
+        first = last = passage.part
+        while first - 1 in parts:
+            first -= 1
+        while last + 1 in parts:
+            last += 1
+        return [parts[number] for number in range(first, last + 1)]
+
     def hide(self, ids: Iterable[str]) -> None:
         """Leave these passages out of every later search: their source is gone."""
         rows = [self.rows[passage_id] for passage_id in ids if passage_id in self.rows]
@@ -232,10 +250,10 @@ def _fill(draft: Draft, passages: list[Passage], matrix: NDArray[np.float32]) ->
 
 
 def _rows_by_message(passages: Iterable[Passage]) -> dict[str, list[int]]:
-    """Rows under their conversation and under every message that they quote."""
+    """Rows under their section, their conversation and every message that they quote."""
     found = dict[str, list[int]]()
     for row, passage in enumerate(passages):
-        for name in {passage.conversation, *passage.messages} - {""}:
+        for name in {passage.parent, passage.conversation, *passage.messages} - {""}:
             found.setdefault(name, []).append(row)
     return found
 

@@ -83,6 +83,12 @@ class Refresher:
                 return hits
             index.hide(dead)
 
+    def section(self, passage: Passage, *, exclude: frozenset[str] = frozenset()) -> list[Passage]:
+        """`Index.section` on the newest index; nothing where something of it was taken back since."""
+        parts = self.index.section(passage, exclude=exclude)
+        with reading(self._engine) as db:
+            return [] if withdrawn(db, parts) else parts
+
     def look(self) -> bool:
         """Look once, and follow if anything has changed; whether it had.
 

@@ -93,6 +93,9 @@ def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
                     url=_at_heading(page.url, chunk.anchor),
                     author=page.author,
                     at=page.at,
+                    section=(page.url, chunk.anchor, *chunk.path),
+                    part=chunk.part,
+                    lead=chunk.lead,
                 )
 
 
@@ -109,11 +112,17 @@ def passage(
     said: tuple[str, ...] = (),
     pair_id: int | None = None,
     is_pinned: bool = False,
+    section: tuple[str, ...] = (),
+    part: int = 0,
+    lead: int = 0,
 ) -> Passage:
-    """A passage under an id that stays the same for as long as nothing about its text or place does."""
-    identity = "\0".join((kind, url, scope, conversation, text, *(["pinned"] if is_pinned else [])))
+    """A passage under an id that stays the same for as long as nothing about its text or place does.
+
+    `section` names what its part number counts in, beside its kind, scope and conversation.
+    """
+    place = [str(part)] * bool(part) + ["pinned"] * is_pinned
     return Passage(
-        id=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32],
+        id=_hash(kind, url, scope, conversation, text, *place),
         text=text,
         title=title,
         kind=kind,
@@ -125,7 +134,15 @@ def passage(
         messages=said,
         pair_id=pair_id,
         is_pinned=is_pinned,
+        parent=_hash(kind, scope, conversation, *section),
+        part=part,
+        lead=lead,
     )
+
+
+def _hash(*parts: str) -> str:
+    identity = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(identity).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +186,7 @@ def names(pair: Pair) -> tuple[str, ...]:
 def of_pair(pair: Pair, scope: str, cut: Cut) -> Iterator[Passage]:
     answer = chunks.Turn(key="answer", text=legible(pair.answer))
     asked = legible("\n".join((pair.question, *pair.also_asked)))
-    for part in cut(asked, [answer]):
+    for number, part in enumerate(cut(asked, [answer])):
         yield passage(
             kind=PassageKind.PAIR,
             text=part.text,
@@ -181,6 +198,9 @@ def of_pair(pair: Pair, scope: str, cut: Cut) -> Iterator[Passage]:
             conversation=pair.conversation,
             said=names(pair),
             pair_id=pair.id,
+            section=(str(pair.id),),
+            part=number,
+            lead=part.lead,
         )
 
 
@@ -219,7 +239,7 @@ def _of_talk(
     if not any(turn.text.strip() for turn in turns):
         return
     asked = legible(talk.question.text) if talk.question else ""
-    for part in cut(asked, turns):
+    for number, part in enumerate(cut(asked, turns)):
         said = [left[key] for key in part.keys] or [talk.question or talk.said[0]]
         quoted = (talk.question, *said) if talk.question else tuple(said)
         channel_id = said[0].channel
@@ -234,6 +254,8 @@ def _of_talk(
             conversation=talk.name,
             said=tuple(dict.fromkeys(_name(message) for message in quoted)),
             is_pinned=any(message.is_pinned for message in quoted),
+            part=number,
+            lead=part.lead,
         )
 
 
@@ -254,6 +276,9 @@ def of_file(file: SharedFile, channels: Mapping[str, Channel], cut: Cut) -> Iter
                 at=file.at,
                 conversation=f"{channel.id}/{file.id}",
                 said=(f"{channel.id}/{file.id}",),
+                section=(chunk.anchor, *chunk.path),
+                part=chunk.part,
+                lead=chunk.lead,
             )
 
 
