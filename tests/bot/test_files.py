@@ -12,6 +12,9 @@ from lorekeeper.store import files, messages, people, reading
 from tests.retrieval import office
 
 
+CONVERTED = 60.0  # seconds; a converter starts in a process of its own
+
+
 def kept(team, file_id) -> SharedFile | None:
     with reading(team.engine) as db:
         return files.get(db, file_id)
@@ -20,7 +23,7 @@ def kept(team, file_id) -> SharedFile | None:
 def shared(team, name="ports.md", content=b"# Ports\n\nThe relay listens on 7007.", channel="help"):
     """The message with which Ada shares a file, once the file is kept."""
     message = team.member("ada").share(channel, name, content)
-    team.until(lambda: kept(team, message.files[0]), "the file")
+    team.until(lambda: kept(team, message.files[0]), "the file", CONVERTED)
     return message
 
 

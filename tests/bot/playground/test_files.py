@@ -77,7 +77,8 @@ def test_a_deleted_message_takes_its_share_back(slack: Playground, client: WebCl
     assert told(slack, "file_unshared") == []  # another message shares it there still
     ann.delete(again)
     assert told(slack, "file_unshared")[0]["channel_id"] == slack.workspace.channel("general").id
-    assert client.files_info(file=first.files[0])["file"]["channels"] == []
+    with pytest.raises(SlackApiError, match="file_not_found"):
+        client.files_info(file=first.files[0])
 
 
 def test_pins_are_told_and_stand_in_history(slack: Playground, client: WebClient) -> None:
