@@ -11,7 +11,6 @@ from lorekeeper.errors import BadInput, NotAllowed
 from lorekeeper.store import files, messages, people, reading
 from tests.retrieval import office
 
-
 CONVERTED = 60.0  # seconds; a converter starts in a process of its own
 
 
