@@ -32,17 +32,27 @@ def collect(db: Connection, settings: Settings, embedder: Embedder) -> Iterator[
 
 def from_slack(db: Connection, settings: Settings, embedder: Embedder) -> Iterator[Passage]:
     """Approved pairs, and the conversations of stored messages without what the pairs hold already."""
-    cut = _Cut(limit=_limit(settings, embedder), embedder=embedder)
+    cut = cutter(settings, embedder)
     channels = {channel.id: channel for channel in messages.all_channels(db)}
     approved = pairs.in_state(db, PairState.APPROVED)
     for pair in approved:
-        yield from _of_pair(pair, scope_of(pair, channels), cut)
-    in_pairs = {name for pair in approved for name in _names(pair)}
+        yield from of_pair(pair, scope_of(pair, channels), cut)
+    in_pairs = {name for pair in approved for name in names(pair)}
     answered = messages.answered_by_apps(db)
     for channel_id, said in groupby(messages.every(db), key=lambda message: message.channel):
-        channel = channels.get(channel_id)
-        for talk in _talks(list(said), answered):
-            yield from _of_talk(talk, in_pairs, channel, cut)
+        yield from of_messages(list(said), answered, in_pairs, channels.get(channel_id), cut)
+
+
+def of_messages(
+    said: list[Message],
+    answered: set[tuple[str, str]],
+    in_pairs: set[str],
+    channel: Channel | None,
+    cut: Cut,
+) -> Iterator[Passage]:
+    """The passages of one channel's messages, oldest first; of some, where none of the others belongs to them."""
+    for talk in _talks(said, answered):
+        yield from _of_talk(talk, in_pairs, channel, cut)
 
 
 def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
@@ -81,7 +91,7 @@ def passage(
     """A passage under an id that stays the same for as long as nothing about its text or place does."""
     identity = "\0".join((kind, url, scope, conversation, text))
     return Passage(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        id=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32],
         text=text,
         title=title,
         kind=kind,
@@ -96,7 +106,7 @@ def passage(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Cut:
+class Cut:
     limit: int
     embedder: Embedder
 
@@ -115,6 +125,10 @@ class _Conversation:
     said: tuple[Message, ...]
 
 
+def cutter(settings: Settings, embedder: Embedder) -> Cut:
+    return Cut(limit=_limit(settings, embedder), embedder=embedder)
+
+
 def _limit(settings: Settings, embedder: Embedder) -> int:
     return min(settings.retrieval.chunk_tokens, embedder.window)
 
@@ -125,11 +139,11 @@ def scope_of(pair: Pair, channels: Mapping[str, Channel]) -> str:
     return channel.scope if channel is not None and pair.scope == PUBLIC else pair.scope
 
 
-def _names(pair: Pair) -> tuple[str, ...]:
+def names(pair: Pair) -> tuple[str, ...]:
     return tuple(f"{pair.channel}/{ts}" for ts in (*pair.answer_parts, *pair.question_parts))
 
 
-def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
+def of_pair(pair: Pair, scope: str, cut: Cut) -> Iterator[Passage]:
     answer = chunks.Turn(key="answer", text=pair.answer)
     asked = "\n".join((pair.question, *pair.also_asked))
     for part in cut(asked, [answer]):
@@ -142,7 +156,7 @@ def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
             author=pair.authors[-1] if pair.authors else "",
             at=pair.decided_at or pair.captured_at,
             conversation=pair.conversation,
-            said=_names(pair),
+            said=names(pair),
             pair_id=pair.id,
         )
 
@@ -181,7 +195,7 @@ def _stretch(together: list[Message]) -> _Conversation:
 
 
 def _of_talk(
-    talk: _Conversation, in_pairs: set[str], channel: Channel | None, cut: _Cut
+    talk: _Conversation, in_pairs: set[str], channel: Channel | None, cut: Cut
 ) -> Iterator[Passage]:
     """Its parts. What an approved pair holds is not said twice; a question alone is no knowledge."""
     left = {_name(message): message for message in talk.said if _name(message) not in in_pairs}
