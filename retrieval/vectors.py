@@ -219,7 +219,7 @@ def _plan(lists: Any, vectors: NDArray[np.float32], storage: Storage) -> Plan:
 
     list_of, centroids = _list_of(lists), lists.quantizer.reconstruct_n(0, lists.nlist)
     sizes = np.bincount(list_of, minlength=lists.nlist)
-    needed = list[NDArray[np.int64]]()
+    needed: list[NDArray[np.int64]] = []
     for row in some(len(vectors), min(ASKED, len(vectors))):
         likeness = vectors @ vectors[row]
         likeness[row] = -np.inf
