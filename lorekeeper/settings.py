@@ -149,6 +149,8 @@ class Retrieval(Section):
     """How many passages an answer may use."""
     chunk_tokens: Annotated[int, Field(ge=32, le=2048)] = 200
     """Longest passage, in the embedder's own tokens."""
+    vectors: Literal["full", "quantised"] = "full"
+    """How vectors are held when there are more than 10,000: as they are, or in a quarter of the memory (a byte a number). `lore index explain` measures what either finds."""
     min_evidence: Annotated[float, Field(ge=0, le=2)] = 0.7
     """A question is answered when a passage has at least this evidence: its cosine similarity to the question plus the share of the question's telling words that it holds. Below it the bot says that it doesn't know. `python -m bench.citations` measures both kinds of error."""
     refresh_seconds: Annotated[float, Field(gt=0)] = 2.0

@@ -37,6 +37,11 @@ def every(db: Connection) -> Iterator[SharedFile]:
         yield revive(SharedFile, row)
 
 
+def stamps(db: Connection) -> dict[str, float]:
+    """Every file's id, and when what is stored of it last changed."""
+    return {row.id: row.changed_at for row in db.execute(select(files.c.id, files.c.changed_at))}
+
+
 def written_by(db: Connection, user: str) -> list[str]:
     """Ids of the files that this person brought."""
     return list(db.scalars(select(files.c.id).where(files.c.author == user)))

@@ -46,7 +46,7 @@ class World:
         return member.wait_for_answer(member.post(member.open_dm(), QUESTION), 30)
 
     def wait_for_passages(self, count: int) -> None:
-        assert self.index.wait_for(lambda index: len(index.shown()) == count, 30)
+        assert self.index.wait_for(lambda index: len(index) == count, 60)
 
 
 @pytest.fixture
