@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,12 +45,17 @@ class Reading:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def read(source: str, settings: Retrieval | None = None, data: Path = DATA) -> Reading:
+def read(
+    source: str,
+    settings: Retrieval | None = None,
+    data: Path = DATA,
+    check: Callable[[], None] = lambda: None,
+) -> Reading:
     """Read `pydoc`, a file, every page below a folder, or the web pages that `web.fetch` brought.
 
     `PATH=URL` names a folder's pages by that base URL; in a git checkout they are named by the address
     at their last commit. Hidden files are passed over. A page that cannot be read is named in
-    `left_out`; the rest is taken.
+    `left_out`; the rest is taken. `check` is called before each file; what it raises ends the reading.
 
     Raises:
         NotFound: there is no such file or folder.
@@ -64,7 +69,7 @@ def read(source: str, settings: Retrieval | None = None, data: Path = DATA) -> R
         )
     if web.is_address(source):
         return _fetched(source, data)
-    return _of_folder(source, settings or Retrieval())
+    return _of_folder(source, settings or Retrieval(), check)
 
 
 def stamp(source: str, data: Path = DATA) -> tuple[tuple[str, int, int], ...]:
@@ -94,11 +99,12 @@ def _fetched(source: str, data: Path) -> Reading:
     )
 
 
-def _of_folder(source: str, settings: Retrieval) -> Reading:
+def _of_folder(source: str, settings: Retrieval, check: Callable[[], None]) -> Reading:
     root, base = _place(source)
     known = None if base else checkout(_folder(root))
     taken, left_out = list[Document](), list[LeftOut]()
     for path, problem in _files(root):
+        check()
         try:
             if problem:
                 raise Unreadable(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -75,14 +75,20 @@ def from_files(db: Connection, settings: Settings, embedder: Embedder) -> Iterat
         yield from of_file(file, channels, cut)
 
 
-def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
-    """The configured documents, for everyone. What cannot be read is logged by name, with the reason."""
+def from_documents(
+    settings: Settings, embedder: Embedder, check: Callable[[], None] = lambda: None
+) -> Iterator[Passage]:
+    """The configured documents, for everyone. What cannot be read is logged by name, with the reason.
+
+    `check` is called before each file and each page; what it raises ends the reading.
+    """
     limit = _limit(settings, embedder)
     for source in settings.retrieval.documents:
-        reading = documents.read(source, settings.retrieval, settings.store.data)
+        reading = documents.read(source, settings.retrieval, settings.store.data, check)
         for left_out in reading.left_out:
             log.warning("left out %s: it %s", left_out.name, left_out.reason)
         for page in reading.documents:
+            check()
             for chunk in chunks.document(
                 page.text, title=page.title, limit=limit, count=embedder.count_tokens
             ):

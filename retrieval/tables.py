@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from retrieval.formats import Unreadable
 
 DELIMITERS = ",;\t|"
-SAMPLE = 20_000  # characters by which the delimiter is told
+SAMPLE = 50  # rows by which the delimiter is told
 
 
 def from_csv(text: str) -> str:
@@ -20,13 +22,19 @@ def from_csv(text: str) -> str:
         Unreadable: it is no CSV, or a cell is too large.
     """
     try:
-        dialect: type[csv.Dialect] | csv.Dialect = csv.Sniffer().sniff(text[:SAMPLE], DELIMITERS)
-    except csv.Error:  # one column, or cells with text in them: the common form
-        dialect = csv.excel_tab if "\t" in text[:SAMPLE] else csv.excel
-    try:
-        return as_markdown(list(csv.reader(io.StringIO(text, newline=""), dialect)))
+        return as_markdown(list(_rows(text, max(DELIMITERS, key=lambda mark: _fits(text, mark)))))
     except csv.Error as error:
         raise Unreadable(f"is no CSV: {error}") from error
+
+
+def _fits(text: str, delimiter: str) -> int:
+    """How many of the first rows it cuts into the same number of cells, two at least."""
+    widths = Counter(len(row) for row in islice(_rows(text, delimiter), SAMPLE) if len(row) > 1)
+    return max(widths.values(), default=0)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
 def as_markdown(rows: Iterable[Sequence[str]]) -> str:

@@ -194,16 +194,19 @@ class Assistant:
         )
 
     def _with_section(self, drawn: Drawn) -> Drawn:
-        """The best passage with the whole section or conversation that it is a part of, if that fits.
+        """The best passage with what stands around it in its section or conversation, as far as that fits.
 
+        That is no more than all passages together may be, so that a prompt is not much longer for it.
         Other parts of the same are in it, and take no place of their own.
         """
         best, *others = drawn.passages
         parts = self.search.section(best, exclude=drawn.asked.exclude)
-        if len(parts) < 2:
+        most = self.retrieval.passages * self.retrieval.chunk_tokens * PER_TOKEN
+        around = _around(parts, best, most)
+        if len(around) < 2:
             return drawn
-        apart = [passage for passage in others if passage.parent != best.parent]
-        wider = replace(drawn, passages=(best, *apart), section=tuple(parts))
+        apart = [passage for passage in others if passage not in around]
+        wider = replace(drawn, passages=(best, *apart), section=around)
         return wider if wider.length() <= self._room() else drawn
 
     def _room(self) -> float:
@@ -265,6 +268,18 @@ class Drawn:
     def length(self) -> int:
         """In characters."""
         return sum(len(turn["content"]) for turn in self.messages())
+
+
+def _around(parts: Sequence[Passage], best: Passage, most: float) -> tuple[Passage, ...]:
+    """As many of the parts as have so many characters together, from the best one outwards."""
+    at = next((place for place, part in enumerate(parts) if part.id == best.id), 0)
+    first, last = at, at + 1
+    for step in range(1, len(parts)):
+        for start, end in ((first, at + step + 1), (at - step, last)):
+            is_there = start >= 0 and end <= len(parts)
+            if is_there and len(_joined_parts(parts[start:end])) <= most:
+                first, last = min(first, start), max(last, end)
+    return tuple(parts[first:last])
 
 
 def _joined_parts(parts: Sequence[Passage]) -> str:

@@ -299,6 +299,34 @@ def test_documents_are_read_again_when_they_change(
     assert found(refresher.search, "backups") == ["Backups\n\nAt noon, every day."]
 
 
+def test_messages_do_not_wait_for_documents_that_take_long_to_read(
+    engine: Engine, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Restores\n\nAt noon.")
+    settings = Settings(
+        store=Store(data=data),
+        retrieval=Retrieval(documents=(str(page),), refresh_seconds=0.01),
+    )
+    with Refresher(engine, settings, HashingEmbedder()) as before:
+        assert before.wait_for(lambda index: len(index) == 1, timeout=20)
+    real, goes_on = sources.from_documents, threading.Event()
+
+    def slowly(*args: object) -> Iterator[Passage]:
+        assert goes_on.wait(20)
+        yield from real(*args)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(sources, "from_documents", slowly)
+    say(engine, "backups run at night")
+    with Refresher(engine, settings, HashingEmbedder()) as refresher:
+        assert refresher.wait_for(lambda index: len(index) == 2, timeout=20)  # the page stays, too
+        page.write_text("# Restores\n\nAt noon, every day.")
+        goes_on.set()
+        text = "Restores\n\nAt noon, every day."
+        assert refresher.wait_for(lambda index: text in {p.text for p in index.shown()}, timeout=20)
+    assert found(refresher.search, "backups")[0] == "backups run at night"
+
+
 def test_a_missing_folder_is_told_and_the_rest_goes_on(engine: Engine, data: Path) -> None:
     settings = Settings(
         store=Store(data=data), retrieval=Retrieval(documents=(str(data / "nowhere"),))
