@@ -109,7 +109,7 @@ def status() -> None:
 @index.command()
 def explain(
     questions: Annotated[
-        int, typer.Option(min=1, help="How many of its own vectors are searched.")
+        int, typer.Option(min=1, help="How many questions are made from its vectors.")
     ] = 200,
 ) -> None:
     """Show how each segment holds its vectors and why, with the recall and the memory that are measured."""

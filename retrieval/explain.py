@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lorekeeper.artifacts import ArtifactStore
 from retrieval.index import listed, read_about
 from retrieval.segment import open_segment
-from retrieval.vectors import NEAREST, Vectors, some
+from retrieval.vectors import NEAREST, Vectors, like_questions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class Explained:
 
 
 def explained(artifacts: ArtifactStore, folder: str, questions: int) -> Iterator[Explained]:
-    """Measure each segment with some of its own vectors as questions.
+    """Measure each segment with vectors that lie to its own as questions do.
 
     Raises:
         DamagedIndex: a file is missing, differs, or cannot be read.
@@ -51,23 +51,19 @@ def explained(artifacts: ArtifactStore, folder: str, questions: int) -> Iterator
 
 
 def recall(meanings: Vectors, questions: int) -> dict[float, float]:
-    """Share of the NEAREST by exact search that are found, itself left out, for each of SHARES."""
+    """Share of the NEAREST by exact search that are found, for each of SHARES."""
     import numpy as np
 
-    rows = np.arange(len(meanings))
-    passes = np.random.default_rng(0).random(len(meanings))
-    asked = some(len(meanings), min(questions, len(meanings)))
-    whole, found = meanings.exact(rows), dict[float, float]()
+    whole = meanings.exact(np.arange(len(meanings)))
+    asked = like_questions(whole, questions)
+    passes = np.random.default_rng(0).random(len(whole))
+    found = dict[float, float]()
     for share in SHARES:
         mask = meanings.mask(passes < share)
-        scores = list[float]()
-        for row in asked:
-            only = mask.without(np.array([row]))
-            true = _nearest(whole @ whole[row], only.visible)
-            if len(true):
-                near = meanings.nearest(whole[row], only, len(true)).tolist()
-                scores.append(len(true & set(near)) / len(true))
-        found[share] = sum(scores) / len(scores) if scores else 1.0
+        true = [_nearest(whole @ question, mask.visible) for question in asked]
+        near = [meanings.nearest(question, mask, NEAREST).tolist() for question in asked]
+        pairs = [(wanted, got) for wanted, got in zip(true, near, strict=True) if wanted]
+        found[share] = float(np.mean([len(w & set(got)) / len(w) for w, got in pairs] or [1.0]))
     return found
 
 

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 WORDS, LENGTHS = "words", "lengths.npy"
 K1, B = 1.2, 0.75  # Robertson and Zaragoza's usual values
 LOOKUP = 16  # finding one row in a word's list costs as much as adding to so many
+
+REMEMBERED = 2**17  # words; the same ones come again and again
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[_.\-]\w+)*")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+|\d+")
@@ -191,17 +193,16 @@ def names(text: str) -> frozenset[str]:
 
 def tokens(text: str) -> list[str]:
     """Stems of the words. Of `KubePodCrashLooping` and `kube_pod.name`, the whole and its parts."""
-    words = list[str]()
-    for word in _WORD.findall(text):
-        words.append(word.lower())
-        parts = _PARTS.findall(word)
-        words += [part.lower() for part in parts] if len(parts) > 1 else []
-    return _stemmed([word for word in words if word not in _stopwords()])
+    return [stem for word in _WORD.findall(text) for stem in _stems(word)]
 
 
-def _stemmed(words: list[str]) -> list[str]:
+@lru_cache(maxsize=REMEMBERED)
+def _stems(word: str) -> tuple[str, ...]:
+    parts = _PARTS.findall(word)
+    whole = [word, *parts] if len(parts) > 1 else [word]
+    known = [part for part in map(str.lower, whole) if part not in _stopwords()]
     with _STEMMING:
-        return list(_stemmer().stemWords(words))
+        return tuple(_stemmer().stemWords(known))
 
 
 @cache
