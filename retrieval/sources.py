@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from lorekeeper.domain import PUBLIC, Channel, Message, Pair, PairState, Passage, PassageKind
 from lorekeeper.links import permalink
 from lorekeeper.settings import Settings
-from lorekeeper.store import messages, pairs
+from lorekeeper.store import events, messages, pairs
 from retrieval import chunks, documents
 from retrieval.embed import Embedder
 
@@ -38,7 +38,7 @@ def from_slack(db: Connection, settings: Settings, embedder: Embedder) -> Iterat
     for pair in approved:
         yield from _of_pair(pair, scope_of(pair, channels), cut)
     in_pairs = {name for pair in approved for name in _names(pair)}
-    answered = messages.answered_by_apps(db)
+    answered = messages.answered_by_apps(db) | events.questions(db)
     for channel_id, said in groupby(messages.every(db), key=lambda message: message.channel):
         channel = channels.get(channel_id)
         for talk in _talks(list(said), answered):
