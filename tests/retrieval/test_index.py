@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage, PassageKind
 from lorekeeper.errors import BadInput
 from retrieval.embed import HashingEmbedder
-from retrieval.index import DamagedIndex, Index, build, open_index
+from retrieval.index import Index, build, open_index
+from retrieval.segment import DamagedIndex
 from retrieval.sources import passage
 
 WORDS = [
@@ -130,7 +130,8 @@ def test_only_new_passages_are_embedded_again(artifacts: ArtifactStore) -> None:
     embedder.embedded.clear()
     second = build([said("queue worker"), said("token expires")], embedder, artifacts, first)
     assert embedder.embedded == ["queue worker"]
-    row = second.rows[said("token expires").id]
+    row = second.row(said("token expires").id)
+    assert row is not None
     again = HashingEmbedder().passages(["token expires"])
     np.testing.assert_allclose(second.vectors([row]), again, atol=1e-6)
 
@@ -148,30 +149,51 @@ def test_an_index_finds_the_same_after_it_was_closed(artifacts: ArtifactStore) -
     assert ids(opened, "disk queue") == ids(built, "disk queue")
 
 
+def files_of(artifacts: ArtifactStore, index: Index) -> dict[str, Path]:
+    folders = [index.folder, *(segment.folder for segment in index.segments)]
+    return {path.name: path for folder in folders for path in artifacts.open(folder).rglob("*")}
+
+
 @pytest.mark.parametrize(
-    "name", ["passages.jsonl", "vectors.faiss", "bm25/vocab.index.json", "bm25/data.csc.index.npy"]
+    "name",
+    [
+        "passages.jsonl",
+        "vectors.faiss",
+        "words.rows.npy",
+        "ids.keys.npy",
+        "segments.json",
+        "gone.npy",
+    ],
 )
-def test_a_changed_byte_is_noticed_before_anything_is_searched(
-    artifacts: ArtifactStore, name: str
+@pytest.mark.parametrize("damage", ["changed", "truncated", "emptied", "removed"])
+def test_damage_is_noticed_before_anything_is_searched(
+    artifacts: ArtifactStore, name: str, damage: str
+) -> None:
+    index = build([said("disk full")], HashingEmbedder(), artifacts)
+    path = files_of(artifacts, index)[name]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    parts = {"changed": bytes(content), "truncated": bytes(content)[:-1], "emptied": b""}
+    path.write_bytes(parts.get(damage, b""))
+    if damage == "removed":
+        path.unlink()
+    with pytest.raises(DamagedIndex, match=name):
+        open_index(artifacts.root / index.folder, HashingEmbedder())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "\0"])
+def test_an_unreadable_or_foreign_manifest_is_damage_too(
+    artifacts: ArtifactStore, text: str
 ) -> None:
     path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    content = bytearray((path / name).read_bytes())
-    content[-1] ^= 1
-    (path / name).write_bytes(content)
-    with pytest.raises(DamagedIndex, match=name):
-        open_index(path, HashingEmbedder())
-
-
-def test_an_unreadable_manifest_is_damage_too(artifacts: ArtifactStore) -> None:
-    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    (path / "manifest.json").write_text("{")
+    (path / "manifest.json").write_text(text)
     with pytest.raises(DamagedIndex):
         open_index(path, HashingEmbedder())
 
 
 def test_building_replaces_a_damaged_folder_of_the_same_content(artifacts: ArtifactStore) -> None:
-    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    (path / "vectors.faiss").write_bytes(b"")
+    index = build([said("disk full")], HashingEmbedder(), artifacts)
+    files_of(artifacts, index)["vectors.faiss"].write_bytes(b"")
     again = build([said("disk full")], HashingEmbedder(), artifacts)
     assert ids(again, "disk full") == [said("disk full").id]
 
@@ -205,9 +227,9 @@ def test_a_message_inside_a_passage_can_be_excluded(artifacts: ArtifactStore) ->
 
 
 def test_an_index_holds_nothing_pickled(artifacts: ArtifactStore) -> None:
-    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    for file in path.rglob("*.npy"):
-        np.load(file, allow_pickle=False)
-    json.loads((path / "bm25/params.index.json").read_text())
-    suffixes = {file.suffix for file in path.rglob("*") if file.is_file()}
-    assert suffixes <= {".npy", ".json", ".jsonl", ".faiss"}
+    index = build([said("disk full")], HashingEmbedder(), artifacts)
+    files = files_of(artifacts, index).values()
+    for file in files:
+        if file.suffix == ".npy":
+            np.load(file, allow_pickle=False)
+    assert {file.suffix for file in files} <= {".npy", ".json", ".jsonl", ".faiss"}

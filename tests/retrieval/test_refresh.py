@@ -11,10 +11,19 @@ import pytest
 from sqlalchemy import Engine
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState, Passage
+from lorekeeper.domain import (
+    PUBLIC,
+    Channel,
+    Message,
+    Origin,
+    Pair,
+    PairState,
+    Passage,
+    SharedFile,
+)
 from lorekeeper.settings import Retrieval, Settings, Store
-from lorekeeper.store import indexes, messages, pairs
-from retrieval import refresh, sources
+from lorekeeper.store import files, indexes, messages, pairs
+from retrieval import pages, refresh, sources
 from retrieval.embed import HashingEmbedder
 from retrieval.refresh import Refresher
 
@@ -118,18 +127,51 @@ def test_what_was_said_in_a_channel_that_became_private_is_no_longer_public(
     assert found(refresher.search, "backups", frozenset({"C1"})) == ["backups run at night"]
 
 
+def test_a_file_is_found_where_it_is_shared_and_not_even_before_the_next_look_where_it_is_not(
+    engine: Engine, refresher: Refresher
+) -> None:
+    file = SharedFile(
+        id="F1", title="Ports", author="U1", text="The relay: 7007.", url="https://slack/F1", at=5.0,
+        channels=("G1", "G2"),
+    )  # fmt: skip
+    with engine.begin() as db:
+        for channel in file.channels:
+            messages.put_channel(db, Channel(id=channel, name="x", is_private=True))
+        files.put(db, file)
+    refresher.look()
+    for scope in file.channels:
+        assert found(refresher.search, "relay", frozenset({scope})) == ["Ports\n\nThe relay: 7007."]
+    assert found(refresher.search, "relay", frozenset({PUBLIC, "G3"})) == []
+    with engine.begin() as db:
+        files.unshare(db, "F1", "G1")
+    assert found(refresher.search, "relay", frozenset({"G1"})) == []
+    assert found(refresher.search, "relay", frozenset({"G2"})) != []
+    with engine.begin() as db:
+        files.remove(db, "F1")
+    assert found(refresher.search, "relay", frozenset({"G2"})) == []
+
+
+def test_a_pin_reaches_the_index(engine: Engine, refresher: Refresher) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    with engine.begin() as db:
+        messages.pin(db, "C1", "100.0", is_pinned=True)
+    assert refresher.look()
+    assert refresher.search("backups", scopes=EVERYONE, k=1)[0].passage.is_pinned
+
+
 def test_what_is_deleted_while_the_next_index_is_built_is_in_neither(
     engine: Engine, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(engine, "backups run at night")
-    real = refresh.build
+    real = refresh.update
 
-    def slow_build(*args: object, **options: object) -> object:
+    def slow_update(*args: object, **options: object) -> object:
         with engine.begin() as db:
             messages.forget(db, "C1", "100.0")
         return real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
 
-    monkeypatch.setattr(refresh, "build", slow_build)
+    monkeypatch.setattr(refresh, "update", slow_update)
     refresher.look()
     assert found(refresher.index.search, "backups") == []
 
@@ -140,13 +182,13 @@ def test_the_old_index_serves_while_the_new_one_is_built(
     say(engine, "backups run at night")
     refresher.look()
     seen = list[list[str]]()
-    real = refresh.build
+    real = refresh.update
 
-    def build_and_search(*args: object, **options: object) -> object:
+    def update_and_search(*args: object, **options: object) -> object:
         seen.append(found(refresher.search, "backups"))
         return real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
 
-    monkeypatch.setattr(refresh, "build", build_and_search)
+    monkeypatch.setattr(refresh, "update", update_and_search)
     say(engine, "restores run at noon", ts="90000.0")
     refresher.look()
     assert seen == [["backups run at night"]]
@@ -197,7 +239,8 @@ def test_a_damaged_index_is_built_again(
 ) -> None:
     say(engine, "backups run at night")
     refresher.look()
-    (data / refresher.index.folder / "passages.jsonl").write_text("")
+    (segment,) = refresher.index.segments
+    (data / segment.folder / "passages.jsonl").write_text("")
     again = Refresher(engine, settings, HashingEmbedder())
     assert len(again.index) == 0
     again.look()
@@ -243,7 +286,7 @@ def test_a_failure_is_logged_and_told_and_does_not_end_the_following(
 def test_documents_are_read_again_when_they_change(
     engine: Engine, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refresh, "LOOK_AT_DOCUMENTS", 0.0)
+    monkeypatch.setattr(pages, "LOOK_AT_DOCUMENTS", 0.0)
     page = tmp_path / "docs" / "page.md"
     page.parent.mkdir()
     page.write_text("# Backups\n\nAt night.")
@@ -267,15 +310,16 @@ def test_a_missing_folder_is_told_and_the_rest_goes_on(engine: Engine, data: Pat
     assert found(refresher.search, "backups") == ["backups run at night"]
 
 
-def test_indexes_of_the_same_content_are_recorded_once(
+def test_what_is_said_again_the_same_changes_nothing(
     engine: Engine, refresher: Refresher, data: Path
 ) -> None:
     say(engine, "backups run at night")
     refresher.look()
-    say(engine, "backups run at night")  # stored again, the same
-    assert refresher.look()
+    before = refresher.index.folder
+    say(engine, "backups run at night")
+    assert not refresher.look()
     with engine.begin() as db:
         last = indexes.current(db)
     assert last is not None
-    assert last.id == 1
+    assert last.folder == refresher.index.folder == before
     assert ArtifactStore(data).open(last.folder)
