@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from lorekeeper.domain import PUBLIC, Message, PairState, Passage, PassageKind
 from lorekeeper.settings import Settings
-from lorekeeper.store import files, messages, pairs
+from lorekeeper.store import events, files, messages, pairs
 from retrieval import sources
 from retrieval.embed import Embedder
 from retrieval.index import Index
@@ -183,10 +183,11 @@ class _Cutting:
         for name in sorted(self._files):
             if (file := files.get(self._db, name)) is not None:
                 yield from sources.of_file(file, self._channels, self._cut)
+        asked = events.questions(self._db)
         for channel in sorted({channel for channel, _ in self._said}):
             said = [message for message in self._said.values() if message.channel == channel]
             people = sorted((m for m in said if not m.is_bot), key=lambda message: message.ts)
-            answered = {(m.channel, m.root) for m in said if m.is_bot and m.thread_ts}
+            answered = {(m.channel, m.root) for m in said if m.is_bot and m.thread_ts} | asked
             approved = pairs.approved_with(self._db, channel, [message.ts for message in people])
             in_pairs = {name for pair in approved for name in sources.names(pair)}
             of = self._channels.get(channel)

@@ -24,7 +24,7 @@ from lorekeeper.domain import (
 from lorekeeper.links import permalink
 from lorekeeper.questions import LULL, asks, conversations
 from lorekeeper.settings import Settings
-from lorekeeper.store import files, messages, pairs
+from lorekeeper.store import events, files, messages, pairs
 from retrieval import chunks, documents
 from retrieval.embed import Embedder
 from retrieval.legible import legible
@@ -49,7 +49,7 @@ def from_slack(db: Connection, settings: Settings, embedder: Embedder) -> Iterat
     for pair in approved:
         yield from of_pair(pair, scope_of(pair, channels), cut)
     in_pairs = {name for pair in approved for name in names(pair)}
-    answered = messages.answered_by_apps(db)
+    answered = messages.answered_by_apps(db) | events.questions(db)
     for channel_id, said in groupby(messages.every(db), key=lambda message: message.channel):
         yield from of_messages(list(said), answered, in_pairs, channels.get(channel_id), cut)
     yield from from_files(db, settings, embedder)

@@ -24,7 +24,7 @@ from lorekeeper.domain import (
     SharedFile,
 )
 from lorekeeper.settings import Retrieval, Settings
-from lorekeeper.store import connect, files, messages, pairs, reading
+from lorekeeper.store import connect, events, files, messages, pairs, reading
 from lorekeeper.tables import metadata
 from retrieval import sources
 from retrieval.embed import Embedder, HashingEmbedder
@@ -113,6 +113,13 @@ def test_a_thread_is_its_question_with_the_replies_of_people(engine: Engine, say
 def test_a_question_that_only_a_bot_answered_is_no_knowledge(engine: Engine, say: Say) -> None:
     say("When do backups run?", "100.0")
     say("At two.", "101.0", "100.0", is_bot=True)
+    assert collect(engine) == []
+
+
+def test_a_question_that_is_being_answered_is_no_passage_yet(engine: Engine, say: Say) -> None:
+    say("When do backups run?", "100.0")
+    with engine.begin() as db:
+        events.put(db, events.question_id("C1", "100.0"), {"type": "question"})
     assert collect(engine) == []
 
 
