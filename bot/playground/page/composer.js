@@ -40,7 +40,7 @@ export function composer(into, place) {
     try { if (file) await share(file, place); } catch (error) { toast(inWords(error)); }
   } });
   into.replaceChildren(h("div", { class: "composer" }, list, box, chooser,
-    h("button", { class: "send", "aria-label": "Share a file", title: "Share a file", onclick: () => chooser.click() }, "📎"),
+    h("button", { class: "attach", "aria-label": "Share a file", title: "Share a file", onclick: () => chooser.click() }, "📎"),
     h("button", { class: "send", "aria-label": "Send", onclick: send }, "➤")),
   h("p", { class: "composer-hint" }, h("kbd", {}, "Enter"), " sends · ", h("kbd", {}, "Shift Enter"), " new line · ",
     h("kbd", {}, "/"), " commands · ", h("kbd", {}, "@"), " people"));

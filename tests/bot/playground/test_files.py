@@ -61,7 +61,7 @@ def test_a_deleted_file_is_gone_and_its_message_stays(slack: Playground, client:
     ann = slack.member("ann")
     message = ann.share("general", "a.md", b"# A")
     with pytest.raises(Refused, match="cant_delete_file"):
-        slack.member("ben").delete_file(message.files[0])
+        slack.member("bob").delete_file(message.files[0])
     ann.delete_file(message.files[0])
     assert told(slack, "file_deleted")[0]["file_id"] == message.files[0]
     assert ann.again(message).raw["files"] == [{"id": message.files[0], "mode": "tombstone"}]
