@@ -129,12 +129,12 @@ def test_only_what_changed_is_embedded(tmp_path: Path) -> None:
         assert 0 < len(embedder.embedded) <= 2
 
 
-def test_a_transaction_that_ends_late_is_seen_all_the_same() -> None:
+def test_what_was_written_before_a_look_and_committed_after_it_is_not_missed() -> None:
     with workspace() as (engine, chosen):
         refresher = Refresher(engine, chosen, HashingEmbedder())
-        late = engine.connect()
-        with late.begin():
-            do(late, "say", "C1", MOMENTS[0], "backups")
-        late.close()
         refresher.look()
+        with engine.connect() as late, late.begin():
+            do(late, "say", "C1", MOMENTS[0], "backups")
+            assert not refresher.look()
+        assert refresher.look()
         assert len(refresher.index) == 1
