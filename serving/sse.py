@@ -1,38 +1,58 @@
-"""A blocking iterator of events in; server-sent events out, and the iterator closed when the reader goes away."""
+"""A blocking iterator of events in; server-sent events, or the last of them, out. It is closed when the reader goes away."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from contextlib import aclosing
 from typing import Any
 
-from fastapi.responses import StreamingResponse
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 DONE = "data: [DONE]\n\n"
+GONE = 499  # nginx's status for a reader who left; nobody receives it
 Event = Mapping[str, Any]
+Events = Callable[[threading.Event], Generator[Event, None, None]]
+"""Gets an event that is set when the reader has gone; its generator is closed then."""
 
 
-def respond(events: Callable[[threading.Event], Generator[Event, None, None]]) -> StreamingResponse:
-    """Stream JSON objects as OpenAI does, `[DONE]` at the end.
-
-    `events` gets an event that is set when the reader has gone; its generator is closed then.
-    """
+def respond(events: Events) -> StreamingResponse:
+    """Stream JSON objects as OpenAI does, `[DONE]` at the end."""
     return StreamingResponse(
         _stream(events), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
     )
+
+
+async def last(request: Request, events: Events) -> Response:
+    """The last of the objects alone, as JSON, once it is there."""
+    gone = threading.Event()
+    watch = asyncio.create_task(_watch(request, gone))
+    made: Event | None = None
+    try:
+        async with aclosing(_run(events, gone)) as running:
+            async for event in running:
+                made = event
+    finally:
+        watch.cancel()
+    return JSONResponse(made) if made is not None else Response(status_code=GONE)
 
 
 def encode(event: Event) -> str:
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
 
-async def _stream(
-    events: Callable[[threading.Event], Generator[Event, None, None]],
-) -> AsyncIterator[str]:
+async def _stream(events: Events) -> AsyncIterator[str]:
+    async with aclosing(_run(events, threading.Event())) as running:
+        async for event in running:
+            yield encode(event)
+    yield DONE
+
+
+async def _run(events: Events, gone: threading.Event) -> AsyncGenerator[Event, None]:
     """The generator runs in a thread of its own: it blocks, and this server must not."""
-    gone = threading.Event()
     loop = asyncio.get_running_loop()
     queue = asyncio.Queue[Event | None | BaseException]()
     thread = threading.Thread(target=_pump, args=(events, gone, loop, queue), name="stream")
@@ -41,14 +61,13 @@ async def _stream(
         while (event := await queue.get()) is not None:
             if isinstance(event, BaseException):
                 raise event
-            yield encode(event)
-        yield DONE
+            yield event
     finally:
         gone.set()
 
 
 def _pump(
-    events: Callable[[threading.Event], Generator[Event, None, None]],
+    events: Events,
     gone: threading.Event,
     loop: asyncio.AbstractEventLoop,
     queue: asyncio.Queue[Event | BaseException | None],
@@ -68,3 +87,10 @@ def _pump(
         put(error)
     finally:
         generator.close()
+
+
+async def _watch(request: Request, gone: threading.Event) -> None:
+    """Set `gone` when the reader leaves before the end."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+    gone.set()
