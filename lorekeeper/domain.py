@@ -32,6 +32,7 @@ class Origin(StrEnum):
     COMMAND = "command"
     CORRECTION = "correction"
     IMPORT = "import"
+    PROPOSED = "proposed"  # by another program, through the gateway
     MINED = "mined"  # found by the miner, vouched for by nobody yet
 
 

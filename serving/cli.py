@@ -60,6 +60,13 @@ def rollback(
     typer.echo(f"{made.adapter} is current again.")
 
 
+def mcp() -> None:
+    """Serve the tools of the gateway that runs to another assistant, over standard input and output."""
+    from serving.mcp_stdio import run
+
+    run(settings.load().serving)
+
+
 keys = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,

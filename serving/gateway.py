@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from lorekeeper.domain import BASE_NAME, PUBLIC, KeyScope
@@ -30,7 +32,7 @@ from serving.assistant import Asked, Assistant
 from serving.intake import Intake
 from serving.keys import Caller, Keyring
 from serving.queue import Queue
-from serving.refusals import Refusal
+from serving.refusals import Refusal, Unavailable
 from serving.wire import ASSISTANT, Completion
 
 if TYPE_CHECKING:
@@ -57,16 +59,18 @@ def create(
     assistant: Assistant, database: Engine, *, key: str, behind: Behind | None = None
 ) -> ASGIApp:
     """The gateway's application. `key` is the bot's own, which opens everything."""
-    app = FastAPI(title="Lorekeeper", docs_url=None, redoc_url=None)
     serving, behind = assistant.serving, behind or Behind()
     queue = Queue(
         at_once=serving.at_once, longest=serving.queue, per_person=serving.queue_per_person
     )
     desk = Desk(assistant=assistant, database=database, queue=queue)
     keyring = Keyring(database, bot_key=key, keyless_per_minute=serving.keyless_per_minute)
+    door = Door(keyring)
+    app = FastAPI(title="Lorekeeper", docs_url=None, redoc_url=None, lifespan=_lifespan)
     _tell_errors(app, desk)
-    _answer(app, desk, Door(keyring))
-    _embed(app, desk, Door(keyring), behind)
+    _answer(app, desk, door)
+    _embed(app, desk, door, behind)
+    _serve_assistants(app, desk, door)
     _look(app, desk, behind)
     return Intake(app, refuse=lambda refusal: _refused(desk, refusal))
 
@@ -172,6 +176,33 @@ def _embed(app: FastAPI, desk: Desk, door: Door, behind: Behind) -> None:
         made = await run_in_threadpool(embeddings.embed, body, behind.embedder)
         desk.metrics.tokens.labels("embedded").inc(made["usage"]["total_tokens"])
         return made
+
+
+def _serve_assistants(app: FastAPI, desk: Desk, door: Door) -> None:
+    """MCP, where its package is installed."""
+    if find_spec("mcp") is None:
+        app.add_route("/mcp", _no_mcp, methods=["GET", "POST", "DELETE"])
+        return
+    from serving import mcp
+
+    server = mcp.server(desk)
+    app.router.routes.append(Route(mcp.PATH, mcp.Guarded(mcp.endpoint(server), door.open)))
+    app.state.mcp = server
+
+
+def _no_mcp(_request: Request) -> Response:
+    raise Unavailable(
+        "This gateway speaks no MCP.", fix="Install it with: pip install 'lorekeeper[mcp]'"
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if not hasattr(app.state, "mcp"):
+        yield
+        return
+    async with app.state.mcp.session_manager.run():
+        yield
 
 
 def _look(app: FastAPI, desk: Desk, behind: Behind) -> None:

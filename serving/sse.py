@@ -7,13 +7,14 @@ import json
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 DONE = "data: [DONE]\n\n"
 GONE = 499  # nginx's status for a reader who left; nobody receives it
+T = TypeVar("T")
 Event = Mapping[str, Any]
 Events = Callable[[threading.Event], Generator[Event, None, None]]
 """Gets an event that is set when the reader has gone; its generator is closed then."""
@@ -32,7 +33,7 @@ async def last(request: Request, events: Events) -> Response:
     watch = asyncio.create_task(_watch(request, gone))
     made: Event | None = None
     try:
-        async with aclosing(_run(events, gone)) as running:
+        async with aclosing(run(events, gone)) as running:
             async for event in running:
                 made = event
     finally:
@@ -45,17 +46,19 @@ def encode(event: Event) -> str:
 
 
 async def _stream(events: Events) -> AsyncIterator[str]:
-    async with aclosing(_run(events, threading.Event())) as running:
+    async with aclosing(run(events, threading.Event())) as running:
         async for event in running:
             yield encode(event)
     yield DONE
 
 
-async def _run(events: Events, gone: threading.Event) -> AsyncGenerator[Event, None]:
-    """The generator runs in a thread of its own: it blocks, and this server must not."""
+async def run(
+    made: Callable[[threading.Event], Generator[T, None, None]], gone: threading.Event
+) -> AsyncGenerator[T, None]:
+    """What a generator yields, in a thread of its own: it blocks, and this server must not."""
     loop = asyncio.get_running_loop()
-    queue = asyncio.Queue[Event | None | BaseException]()
-    thread = threading.Thread(target=_pump, args=(events, gone, loop, queue), name="stream")
+    queue = asyncio.Queue[T | None | BaseException]()
+    thread = threading.Thread(target=_pump, args=(made, gone, loop, queue), name="stream")
     thread.start()
     try:
         while (event := await queue.get()) is not None:
@@ -67,16 +70,16 @@ async def _run(events: Events, gone: threading.Event) -> AsyncGenerator[Event, N
 
 
 def _pump(
-    events: Events,
+    made: Callable[[threading.Event], Generator[T, None, None]],
     gone: threading.Event,
     loop: asyncio.AbstractEventLoop,
-    queue: asyncio.Queue[Event | BaseException | None],
+    queue: asyncio.Queue[T | BaseException | None],
 ) -> None:
-    def put(event: Event | BaseException | None) -> None:
+    def put(event: T | BaseException | None) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(queue.put_nowait, event)
 
-    generator = events(gone)
+    generator = made(gone)
     try:
         for event in generator:
             if gone.is_set():

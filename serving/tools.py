@@ -123,13 +123,17 @@ def _guarded(given: Iterator[ChatCompletionChunk], guard: Guard) -> Iterator[Chu
             choice = chunk.choices[0]
             yield choice.delta.content or ""
             if choice.delta.tool_calls or choice.finish_reason:
-                choice.delta.content = None
-                held.append(chunk.model_dump(exclude_unset=True))
+                choice.delta.content = choice.delta.role = None
+                held.append(chunk.model_dump(exclude_unset=True, exclude_none=True))
 
+    yield _piece({"role": "assistant"})  # once: clients put together what is said twice
     for word in guard.clean(words()):
-        choice = {"index": 0, "delta": {"role": "assistant", "content": word}}
-        yield {"choices": [choice | {"finish_reason": None}]}
+        yield _piece({"content": word})
     yield from held
+
+
+def _piece(delta: dict[str, str]) -> Chunk:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
 
 
 def _named(chunks: Iterator[Chunk], body: Completion, asked: Asked) -> Iterator[Chunk]:

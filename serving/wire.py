@@ -19,7 +19,7 @@ ASSISTANT = "lorekeeper"
 SPOKEN = {"user", "assistant"}  # a caller's system prompt is not this assistant's
 
 
-def _whole_characters(text: str) -> str:
+def whole_characters(text: str) -> str:
     """Half of a surrogate pair is no text: neither the database nor an engine takes it."""
     try:
         text.encode()
@@ -28,7 +28,7 @@ def _whole_characters(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_whole_characters)]
+Text = Annotated[str, AfterValidator(whole_characters)]
 
 
 class About(BaseModel):
