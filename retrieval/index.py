@@ -135,7 +135,7 @@ def open_index(folder: Path, embedder: Embedder) -> Index:
         segments = [open_segment(artifacts, each) for each in listed(folder)]
         gone = np.load(folder / GONE, allow_pickle=False)
         masks = _by_segment(segments, gone)
-        return Index(name, about["hash"], embedder, segments, masks, float(about["as_of"]))
+        return Index(name, about["hash"], embedder, segments, masks, _as_of(folder))
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise damaged(name, str(error)) from error
 
@@ -166,7 +166,7 @@ def read_about(artifacts: ArtifactStore, folder: str) -> dict[str, Any]:
         about = artifacts.manifest(folder)
         if wrong := artifacts.verify(folder):
             raise damaged(folder, f"{', '.join(wrong)} differ from its manifest")
-        return {name: about[name] for name in ("format", "embedder", "hash", "as_of", "passages")}
+        return {name: about[name] for name in ("format", "embedder", "hash")}
     except (NotFound, OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder, str(error)) from error
 
@@ -488,17 +488,21 @@ def _recorded(
     import numpy as np
 
     rows = np.flatnonzero(np.concatenate([np.zeros(0, dtype=bool), *gone]))
-    about = {"format": FORMAT, "embedder": embedder.name, "as_of": as_of}
-    about["passages"] = sum(map(len, segments)) - len(rows)
+    about = {"format": FORMAT, "embedder": embedder.name}
     with artifacts.write(KIND, about) as draft:
-        names = [segment.folder for segment in segments]
-        (draft.path / SEGMENTS).write_text(json.dumps(names), encoding="utf-8")
+        held = {"as_of": as_of, "segments": [segment.folder for segment in segments]}
+        (draft.path / SEGMENTS).write_text(json.dumps(held), encoding="utf-8")
         np.save(draft.path / GONE, rows, allow_pickle=False)
     return Index(draft.folder, draft.hash, embedder, segments, gone, as_of)
 
 
 def listed(folder: Path) -> list[str]:
-    return list(map(str, json.loads((folder / SEGMENTS).read_text(encoding="utf-8"))))
+    """Folders of the segments of an index. Raises OSError, ValueError, KeyError or TypeError."""
+    return list(map(str, json.loads((folder / SEGMENTS).read_text(encoding="utf-8"))["segments"]))
+
+
+def _as_of(folder: Path) -> float:
+    return float(json.loads((folder / SEGMENTS).read_text(encoding="utf-8"))["as_of"])
 
 
 def _by_segment(segments: Sequence[Segment], rows: NDArray[np.int64]) -> list[NDArray[np.bool_]]:

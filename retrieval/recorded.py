@@ -120,7 +120,7 @@ def _channel(passage: Passage) -> str:
 def _segments(artifacts: ArtifactStore, folder: str) -> list[str]:
     try:
         return indexing.listed(artifacts.root / folder)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return []
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
@@ -21,9 +22,11 @@ from lorekeeper.domain import (
     Passage,
     SharedFile,
 )
+from lorekeeper.errors import Cancelled
 from lorekeeper.settings import Retrieval, Settings, Store
 from lorekeeper.store import files, indexes, messages, pairs
-from retrieval import pages, refresh, sources
+from retrieval import embed, pages, refresh, sources
+from retrieval import index as indexing
 from retrieval.embed import HashingEmbedder
 from retrieval.refresh import Refresher
 
@@ -351,3 +354,109 @@ def test_what_is_said_again_the_same_changes_nothing(
     assert last is not None
     assert last.folder == refresher.index.folder == before
     assert ArtifactStore(data).open(last.folder)
+
+
+class AnotherEmbedder(HashingEmbedder):
+    name = "another"
+
+
+def test_with_another_embedder_the_last_index_serves_and_follows_until_the_new_one_is_whole(
+    engine: Engine, refresher: Refresher, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    monkeypatch.setattr(embed, "load", lambda name, data: HashingEmbedder())
+    monkeypatch.setattr(refresh, "PORTION", 1)
+    changed = Refresher(engine, settings, AnotherEmbedder())
+    assert found(changed.search, "backups") == ["backups run at night"]
+    served = list[tuple[str, list[str]]]()
+
+    class Watching(AnotherEmbedder):
+        def passages(self, texts: list[str]) -> np.ndarray:
+            if not served:
+                say(engine, "restores run at noon", ts="90000.0")
+            served.append((changed.index.embedder.name, found(changed.search, "run")))
+            return super().passages(texts)
+
+    changed._embedder = Watching()
+    say(engine, "disks are full", ts="50000.0")
+    changed.look()
+    assert {name for name, _ in served} == {"hashing"}
+    assert len(served[0][1]) == 1
+    assert "restores run at noon" in served[-1][1]
+    changed.look()
+    assert changed.index.embedder.name == "another"
+    assert len(found(changed.search, "run full")) == 3
+
+
+def test_a_build_that_was_stopped_goes_on_where_it_was(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "PORTION", 1)
+    for hour in range(4):
+        say(engine, f"it is {hour} o'clock", ts=f"{hour + 1}0000.0")
+    stopped = Refresher(engine, settings, HashingEmbedder())
+    stopped._told = lambda status: stopped._stop.set() if status.embedded == 2 else None
+    with pytest.raises(Cancelled):
+        stopped.look()
+    embedder = HashingEmbedder()
+    again = Refresher(engine, settings, embedder)
+    assert len(again.index) == 2
+    again.look()
+    assert len(again.index) == 4
+    assert len(embedder.embedded) == 2
+
+
+def test_what_another_process_has_built_is_taken_over(
+    engine: Engine, refresher: Refresher, settings: Settings
+) -> None:
+    embedder = HashingEmbedder()
+    other = Refresher(engine, settings, embedder)
+    say(engine, "backups run at night")
+    refresher.look()
+    assert not other.look()
+    assert found(other.search, "backups") == ["backups run at night"]
+    assert embedder.embedded == []
+
+
+def test_merging_in_the_background_loses_nothing_that_changed_meanwhile(
+    engine: Engine, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "AT_ONCE", 0)  # every update leaves the merging for later
+    for hour in range(3):
+        say(engine, f"it is {hour} o'clock", ts=f"{hour + 1}0000.0")
+        refresher.look()
+    assert len(refresher.index.segments) == 3
+    real = refresh.merge
+
+    def slow_merge(*args: object, **options: object) -> object:
+        merged = real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
+        say(engine, "it is late", ts="90000.0")
+        with engine.begin() as db:
+            messages.forget(db, "C1", "10000.0")
+        refresher.look()
+        return merged
+
+    monkeypatch.setattr(refresh, "merge", slow_merge)
+    refresher.tidy()
+    texts = sorted(passage.text for passage in refresher.index.shown())
+    assert texts == ["it is 1 o'clock", "it is 2 o'clock", "it is late"]
+    assert len(refresher.index.segments) == 2
+    assert not refresher.look()
+
+
+def test_a_long_build_says_how_far_it_is(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "PORTION", 1)
+    for hour in range(3):
+        say(engine, f"it is {hour} o'clock", ts=f"{hour + 1}0000.0")
+    told = list[tuple[int, int]]()
+    made = Refresher(
+        engine,
+        settings,
+        HashingEmbedder(),
+        told=lambda status: told.append((status.embedded, status.to_embed)),
+    )
+    made.look()
+    assert [(number, 3) for number in range(4)] == [each for each in dict.fromkeys(told) if each[1]]
