@@ -33,6 +33,7 @@ deeds = st.one_of(
     st.tuples(st.just("withdraw"), places, st.none()),
     st.tuples(st.just("hide"), places, st.booleans()),
     st.tuples(st.just("leave"), places, st.none()),
+    st.tuples(st.just("connect"), places, st.booleans()),
     st.tuples(st.just("pin"), places, st.booleans()),
     st.tuples(st.just("share"), places, st.none()),
     st.tuples(st.just("unshare"), places, st.none()),
@@ -68,6 +69,8 @@ def do(db: Connection, deed: str, channel: str, ts: str, detail: object) -> None
             pairs.move(db, live, PairState.RETIRED, by="U9")
         case "hide":
             messages.put_channel(db, Channel(id=channel, name=channel, is_private=bool(detail)))
+        case "connect":
+            messages.put_channel(db, Channel(id=channel, name=channel, is_shared=bool(detail)))
         case "leave":
             messages.remove_channel(db, channel)
             files.remove_channel(db, channel)
