@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from lorekeeper.domain import PUBLIC, Message, PairState, Passage, PassageKind
 from lorekeeper.settings import Settings
-from lorekeeper.store import messages, pairs
+from lorekeeper.store import events, files, messages, pairs
 from retrieval import sources
 from retrieval.embed import Embedder
 from retrieval.index import Index
@@ -31,10 +31,11 @@ class Touched:
 
     said: frozenset[Place] = frozenset()  # added, edited or deleted
     pairs: frozenset[int] = frozenset()
+    files: frozenset[str] = frozenset()  # ids: added, changed, shared elsewhere or deleted
     channels: frozenset[str] = frozenset()  # emptied, or seen by others than before
 
     def __bool__(self) -> bool:
-        return bool(self.said or self.pairs or self.channels)
+        return bool(self.said or self.pairs or self.files or self.channels)
 
 
 @dataclass(slots=True)
@@ -45,7 +46,8 @@ class Changes:
     _seen: dict[object, float] = field(default_factory=dict)
     _scopes: dict[str, str] | None = None
     _silent: set[str] = field(default_factory=set)
-    _next: tuple[dict[object, float], dict[str, str], set[str]] | None = None
+    _shared: dict[str, float] | None = None
+    _next: tuple[dict[object, float], dict[str, str], set[str], dict[str, float]] | None = None
 
     def since(self, db: Connection, index: Index) -> Touched:
         """What changed since the last call that was `done`, or since `at`."""
@@ -60,17 +62,27 @@ class Changes:
         gone = [place for place in deleted if ("deleted", *place) in new]
         scopes = {channel.id: channel.scope for channel in messages.all_channels(db)}
         silent = messages.silent_channels(db)
-        self._next = now, scopes, silent
+        shared = files.stamps(db)
+        self._next = now, scopes, silent, shared
         return Touched(
             said=frozenset([*places, *roots, *gone]),
             pairs=frozenset(number for number in paired if number in new),
+            files=self._changed_files(index, shared),
             channels=self._moved(index, scopes, silent),
         )
 
     def done(self, at: float) -> None:
         """The index holds now what the last call of `since` told."""
         assert self._next is not None
-        (self._seen, self._scopes, self._silent), self.at = self._next, at
+        (self._seen, self._scopes, self._silent, self._shared), self.at = self._next, at
+
+    def _changed_files(self, index: Index, shared: dict[str, float]) -> frozenset[str]:
+        if self._shared is None:
+            held = {_file(passage) for passage in index.of_kind(PassageKind.FILE)}
+            new = {name for name, at in shared.items() if at >= self.at - OVERLAP}
+            return frozenset(new | (held - shared.keys()))
+        names = shared.keys() | self._shared.keys()
+        return frozenset(name for name in names if shared.get(name) != self._shared.get(name))
 
     def _moved(self, index: Index, scopes: dict[str, str], silent: set[str]) -> frozenset[str]:
         if self._scopes is None:
@@ -111,6 +123,8 @@ def difference(
         cutting.channel(channel)
     for number in touched.pairs:
         cutting.pair(number)
+    for name in touched.files:
+        cutting.file(name)
     cutting.said(touched.said)
     new = {passage.id: passage for passage in cutting.passages()}
     return Difference(
@@ -129,6 +143,7 @@ class _Cutting:
         self._known = set[Place]()
         self._whole = set[str]()
         self._pairs = set[int]()
+        self._files = set[str]()
         self.before = set[str]()  # ids of what the index holds of it
 
     def channel(self, channel: str) -> None:
@@ -136,6 +151,9 @@ class _Cutting:
         held = self._index.of_channel(channel)
         self.before |= {passage.id for passage in held}
         self._pairs |= {passage.pair_id for passage in held if passage.pair_id is not None}
+        for passage in held:
+            if passage.kind is PassageKind.FILE:
+                self.file(_file(passage))
         found = messages.of_people(self._db, channel)
         self._take([*found, *messages.in_threads(self._db, channel, [m.ts for m in found])])
 
@@ -147,6 +165,11 @@ class _Cutting:
         for pair in pairs.of_ids(self._db, [number]):
             self.said(_place(name) for name in sources.names(pair))
 
+    def file(self, name: str) -> None:
+        if name not in self._files:
+            self._files.add(name)
+            self.before |= {passage.id for passage in self._index.made_from(f"file:{name}")}
+
     def said(self, places: Iterable[Place]) -> None:
         waiting = [place for place in places if place[1]]
         while waiting:
@@ -157,10 +180,14 @@ class _Cutting:
 
     def passages(self) -> Iterable[Passage]:
         yield from self._of_pairs()
+        for name in sorted(self._files):
+            if (file := files.get(self._db, name)) is not None:
+                yield from sources.of_file(file, self._channels, self._cut)
+        asked = events.questions(self._db)
         for channel in sorted({channel for channel, _ in self._said}):
             said = [message for message in self._said.values() if message.channel == channel]
             people = sorted((m for m in said if not m.is_bot), key=lambda message: message.ts)
-            answered = {(m.channel, m.root) for m in said if m.is_bot and m.thread_ts}
+            answered = {(m.channel, m.root) for m in said if m.is_bot and m.thread_ts} | asked
             approved = pairs.approved_with(self._db, channel, [message.ts for message in people])
             in_pairs = {name for pair in approved for name in sources.names(pair)}
             of = self._channels.get(channel)
@@ -206,6 +233,10 @@ def _whole(touched: Touched) -> set[str]:
     for channel, _ in touched.said:
         count[channel] = count.get(channel, 0) + 1
     return {name for name, many in count.items() if many > WHOLE_CHANNEL} | set(touched.channels)
+
+
+def _file(passage: Passage) -> str:
+    return passage.conversation.partition("/")[2]
 
 
 def _place(name: str) -> Place:

@@ -61,8 +61,10 @@ def search(
 def build() -> None:
     """Bring the index up to date with the database and the documents, once. Ctrl-C keeps what is done."""
     from retrieval.sources import left_out
+    from retrieval.web import fetch_due
 
     settings, engine = _open()
+    fetch_due(settings)
     console = Console(highlight=False)
     with Progress(*_COLUMNS, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("Embedding", total=None)
@@ -78,7 +80,9 @@ def build() -> None:
         raise BadInput(refresher.status.error, fix="What could be read is in the index.")
     new = sum(not before.holds(passage.id) for passage in refresher.index.shown())
     console.print(f"{len(refresher.index)} passages, {new} of them new: {refresher.index.folder}")
-    for file in left_out(settings.retrieval.documents):
+    with reading(engine) as db:
+        not_read = left_out(db, settings)
+    for file in not_read:
         console.print(Text(f"Left out {file.name}: it {file.reason}.", style="yellow"))
 
 

@@ -24,6 +24,7 @@ from lorekeeper.errors import BadInput, NotFound
 from retrieval import lexical
 from retrieval.embed import Embedder
 from retrieval.fuse import distinct, fused
+from retrieval.legible import legible
 from retrieval.segment import DamagedIndex, Segment, damaged, open_segment
 from retrieval.segment import write as write_segment
 from retrieval.shelf import Shelf
@@ -224,6 +225,7 @@ class Index:
 
         `exclude` names conversations and messages ("CHANNEL/TS") that must not be quoted.
         """
+        question = legible(question)
         masks = self.visible(scopes, kinds, exclude)
         if k < 1 or not question.strip() or not any(mask.count for mask in masks):
             return []
@@ -336,8 +338,27 @@ class Index:
         return None
 
     def made_from(self, name: str) -> list[Passage]:
-        """The passages that are made from this conversation, message ("CHANNEL/TS") or pair ("pair:7")."""
+        """The passages that are made from this conversation, message ("CHANNEL/TS"), pair ("pair:7") or
+        file ("file:F7"), or that have this parent."""
         return self._found(lambda passages: passages.made_from(name))
+
+    def section(self, passage: Passage, *, exclude: frozenset[str] = frozenset()) -> list[Passage]:
+        """The parts of its section or conversation that stand around a passage without a gap, in order.
+
+        All are of its scope and kind, so who may see it may see them; `exclude` is that of `search`.
+        """
+        parts = {
+            each.part: each
+            for each in self.made_from(passage.parent)
+            if exclude.isdisjoint({each.conversation, *each.messages})
+        }
+        parts[passage.part] = passage
+        first = last = passage.part
+        while first - 1 in parts:
+            first -= 1
+        while last + 1 in parts:
+            last += 1
+        return [parts[number] for number in range(first, last + 1)]
 
     def of_channel(self, channel: str) -> list[Passage]:
         """The passages of what was said in this channel."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lorekeeper.domain import Passage, PassageKind
-from lorekeeper.errors import LorekeeperError
+from lorekeeper.errors import Cancelled, LorekeeperError
 from lorekeeper.settings import Settings
 from retrieval import documents, sources
 from retrieval.changes import Difference
@@ -20,15 +20,24 @@ log = logging.getLogger(__name__)
 
 
 class Pages:
-    """The documents' passages by source; one that cannot be read leaves its passages as they were."""
+    """The documents' passages by source; one that cannot be read leaves its passages as they were.
 
-    def __init__(self, settings: Settings, embedder: Embedder) -> None:
+    Reading may take minutes (a PDF takes seconds), so `look` may run in a thread of its own, one at a
+    time; `check` is called now and then, and what it raises ends the reading.
+    """
+
+    def __init__(
+        self, settings: Settings, embedder: Embedder, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._settings = settings
         self._embedder = embedder
+        self._check = check
         self._stamps = dict[str, object]()
         self._read = dict[str, list[Passage]]()
         self._looked = float("-inf")
-        self.version = 0  # goes up when a source was read again
+        self._has_read = False
+        self.version = 0  # goes up when sources were read again
+        self.is_whole = False  # every source was read
         self.error = ""
 
     def look(self) -> None:
@@ -42,6 +51,9 @@ class Pages:
         if errors and errors != [self.error]:
             log.warning("documents are not refreshed: %s", errors[0])
         self.error = errors[0] if errors else ""
+        self.is_whole = not errors
+        self.version += self._has_read
+        self._has_read = False
 
     def passages(self) -> Iterator[Passage]:
         for source in self._settings.retrieval.documents:
@@ -51,7 +63,9 @@ class Pages:
         """What the index must add and leave out to hold the documents as they are."""
         wanted = {passage.id: passage for passage in self.passages()}
         held = {passage.id for passage in index.of_kind(PassageKind.DOCUMENT)}
-        if self.error:  # what was read at an earlier start may be of a source that is away now
+        if (
+            not self.is_whole
+        ):  # what was read at an earlier start may be of a source that is away now
             held &= wanted.keys()
         return Difference(
             added=tuple(passage for passage in wanted.values() if passage.id not in held),
@@ -60,13 +74,16 @@ class Pages:
 
     def _look_at(self, source: str) -> str:
         try:
-            stamp = documents.stamp(source)
+            stamp = documents.stamp(source, self._settings.store.data)
             if source not in self._stamps or stamp != self._stamps[source]:
                 settings = self._settings.retrieval.model_copy(update={"documents": (source,)})
                 only = self._settings.model_copy(update={"retrieval": settings})
-                self._read[source] = list(sources.from_documents(only, self._embedder))
+                read = sources.from_documents(only, self._embedder, self._check)
+                self._read[source] = list(read)
                 self._stamps[source] = stamp
-                self.version += 1
+                self._has_read = True
+        except Cancelled:
+            raise
         except LorekeeperError as error:
             return str(error)
         return ""

@@ -94,6 +94,8 @@ def withdrawn(db: Connection, passages: Iterable[Passage]) -> set[str]:
         return set()
     threads = [passage for passage in told if passage.kind is PassageKind.THREAD]
     gone = indexes.gone(db, {name for passage in threads for name in passage.messages})
+    shared = [passage for passage in told if passage.kind is PassageKind.FILE]
+    gone |= indexes.unshared(db, {name for passage in shared for name in passage.messages})
     answers = {passage.messages[0] for passage in told if passage.kind is PassageKind.PAIR}
     gone |= {f"pair:{name}" for name in indexes.unapproved(db, answers)}
     private = {channel.id for channel in messages.all_channels(db) if channel.scope != PUBLIC}

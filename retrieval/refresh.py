@@ -65,7 +65,7 @@ class Refresher:
         self._embedder = embedder
         self._artifacts = artifacts or ArtifactStore(settings.store.data)
         self._told = told
-        self._pages = Pages(settings, embedder)
+        self._pages = Pages(settings, embedder, self._check)
         self._pages_held = 0
         self._stop = threading.Event()
         self._threads = list[threading.Thread]()
@@ -97,6 +97,12 @@ class Refresher:
                 return hits
             index.hide(dead)
 
+    def section(self, passage: Passage, *, exclude: frozenset[str] = frozenset()) -> list[Passage]:
+        """`Index.section` on the newest index; nothing where something of it was taken back since."""
+        parts = self.index.section(passage, exclude=exclude)
+        with reading(self._engine) as db:
+            return [] if recorded.withdrawn(db, parts) else parts
+
     def look(self) -> bool:
         """Look once, and follow what has changed; whether anything that is searched had.
 
@@ -105,7 +111,7 @@ class Refresher:
         with self._looking:
             self._adopt()
             now = time.time()
-            self._pages.look()
+            self._look_at_documents()
             is_whole = self.index.as_of > 0 and self.index.embedder.name == self._embedder.name
             has_changed = self._follow(now) if is_whole else self._catch_up(now)
             self._tell(looked_at=now, is_building=False, error=self._pages.error)
@@ -135,8 +141,9 @@ class Refresher:
             return self._swapped.wait_for(lambda: self.status.looked_at >= at, timeout)
 
     def start(self) -> Self:
-        """Follow the database and merge segments in threads of their own, until `stop`."""
-        for name, deed in {"index": self.look, "index-merge": self.tidy}.items():
+        """Follow the database, merge segments and read documents in threads of their own, until `stop`."""
+        deeds = {"index": self.look, "index-merge": self.tidy, "documents": self._pages.look}
+        for name, deed in deeds.items():
             thread = threading.Thread(target=self._repeat, args=(deed,), name=name)
             self._threads.append(thread)
             thread.start()
@@ -178,13 +185,14 @@ class Refresher:
             wanted = Difference()
             if touched:
                 wanted = difference(db, self._settings, self._embedder, self.index, touched)
-        if self._pages_held != self._pages.version:
+        pages = self._pages.version
+        if self._pages_held != pages:
             wanted += self._pages.difference(self.index)
         if wanted:
             self.index.hide(wanted.removed)
             self._tell(is_building=True)
             self._swap(self._updated(self.index, wanted, as_of=now), wanted.added)
-        self._pages_held = self._pages.version
+        self._pages_held = pages
         self._changes.done(now)
         return bool(wanted)
 
@@ -197,13 +205,18 @@ class Refresher:
         serves = self.index.embedder.name == self._embedder.name
         growing = self.index if serves else self._unfinished()
         fresh, pages = Changes(at=now), self._pages.version
+        is_read = self._pages.is_whole  # else the documents may still come
         self._tell(is_building=True)
         with tempfile.TemporaryFile() as spool:
             with reading(self._engine) as db:
                 fresh.since(db, growing)
                 said = sources.from_slack(db, self._settings, self._embedder)
                 held, missing = _spooled(chain(said, self._pages.passages()), growing, spool)
-            gone = frozenset(p.id for p in growing.shown() if p.id not in held)
+            gone = frozenset(
+                p.id
+                for p in growing.shown()
+                if p.id not in held and (is_read or p.kind is not PassageKind.DOCUMENT)
+            )
             has_changed = bool(missing or gone)
             growing = self._updated(growing, Difference(removed=gone))
             self._tell(to_embed=missing, embedded=0)
@@ -224,8 +237,13 @@ class Refresher:
 
     def _follow_meanwhile(self) -> None:
         if self.index.as_of > 0:
-            self._pages.look()
+            self._look_at_documents()
             self._follow(time.time())
+
+    def _look_at_documents(self) -> None:
+        """Unless a thread does: it may take minutes, and messages do not wait for that."""
+        if not self._threads:
+            self._pages.look()
 
     def _updated(self, index: Index, wanted: Difference, as_of: float = 0.0) -> Index:
         return update(

@@ -42,9 +42,12 @@ def write(passages: Sequence[Passage], folder: Path) -> None:
 
 
 def names(passage: Passage) -> set[str]:
-    """What a passage is made from: its conversation, its messages, its pair ("pair:7")."""
+    """What a passage is found by: its section, its conversation, its messages, its pair ("pair:7"), its
+    file ("file:F7")."""
     pair = f"pair:{passage.pair_id}" if passage.pair_id is not None else ""
-    return {passage.conversation, *passage.messages, pair} - {""}
+    is_file = passage.kind is PassageKind.FILE
+    file = f"file:{passage.conversation.partition('/')[2]}" if is_file else ""
+    return {passage.parent, passage.conversation, *passage.messages, pair, file} - {""}
 
 
 class Shelf(Sequence[Passage]):

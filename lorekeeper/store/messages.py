@@ -35,13 +35,24 @@ def all_channels(db: Connection) -> list[Channel]:
 
 
 def put(db: Connection, message: Message) -> None:
-    """Add a message, or replace what was stored under its channel and `ts`; a forgotten one stays away."""
+    """Add a message, or replace what was stored under its channel and `ts`; a forgotten one stays away.
+
+    One that is replaced stays pinned or not: an edit says nothing of that, `pin` does.
+    """
     if is_forgotten(db, message.channel, message.ts):
         return
     values = plain(message) | {"changed_at": time.time()}
     where = (messages.c.channel == message.channel, messages.c.ts == message.ts)
-    if not db.execute(update(messages).where(*where).values(values)).rowcount:
+    kept = {name: value for name, value in values.items() if name != "is_pinned"}
+    if not db.execute(update(messages).where(*where).values(kept)).rowcount:
         db.execute(insert(messages).values(values))
+
+
+def pin(db: Connection, channel_id: str, ts: str, *, is_pinned: bool) -> None:
+    """Remember that people pinned a message, or took that back."""
+    where = (messages.c.channel == channel_id, messages.c.ts == ts)
+    changed = update(messages).where(*where, messages.c.is_pinned.is_not(is_pinned))
+    db.execute(changed.values(is_pinned=is_pinned, changed_at=time.time()))
 
 
 def add_new(db: Connection, said: Sequence[Message]) -> int:

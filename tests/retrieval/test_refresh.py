@@ -12,10 +12,19 @@ import pytest
 from sqlalchemy import Engine
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState, Passage
+from lorekeeper.domain import (
+    PUBLIC,
+    Channel,
+    Message,
+    Origin,
+    Pair,
+    PairState,
+    Passage,
+    SharedFile,
+)
 from lorekeeper.errors import Cancelled
 from lorekeeper.settings import Retrieval, Settings, Store
-from lorekeeper.store import indexes, messages, pairs
+from lorekeeper.store import files, indexes, messages, pairs
 from retrieval import embed, pages, refresh, sources
 from retrieval import index as indexing
 from retrieval.embed import HashingEmbedder
@@ -119,6 +128,39 @@ def test_what_was_said_in_a_channel_that_became_private_is_no_longer_public(
     refresher.look()
     assert found(refresher.search, "backups") == []
     assert found(refresher.search, "backups", frozenset({"C1"})) == ["backups run at night"]
+
+
+def test_a_file_is_found_where_it_is_shared_and_not_even_before_the_next_look_where_it_is_not(
+    engine: Engine, refresher: Refresher
+) -> None:
+    file = SharedFile(
+        id="F1", title="Ports", author="U1", text="The relay: 7007.", url="https://slack/F1", at=5.0,
+        channels=("G1", "G2"),
+    )  # fmt: skip
+    with engine.begin() as db:
+        for channel in file.channels:
+            messages.put_channel(db, Channel(id=channel, name="x", is_private=True))
+        files.put(db, file)
+    refresher.look()
+    for scope in file.channels:
+        assert found(refresher.search, "relay", frozenset({scope})) == ["Ports\n\nThe relay: 7007."]
+    assert found(refresher.search, "relay", frozenset({PUBLIC, "G3"})) == []
+    with engine.begin() as db:
+        files.unshare(db, "F1", "G1")
+    assert found(refresher.search, "relay", frozenset({"G1"})) == []
+    assert found(refresher.search, "relay", frozenset({"G2"})) != []
+    with engine.begin() as db:
+        files.remove(db, "F1")
+    assert found(refresher.search, "relay", frozenset({"G2"})) == []
+
+
+def test_a_pin_reaches_the_index(engine: Engine, refresher: Refresher) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    with engine.begin() as db:
+        messages.pin(db, "C1", "100.0", is_pinned=True)
+    assert refresher.look()
+    assert refresher.search("backups", scopes=EVERYONE, k=1)[0].passage.is_pinned
 
 
 def test_what_is_deleted_while_the_next_index_is_built_is_in_neither(
@@ -258,6 +300,34 @@ def test_documents_are_read_again_when_they_change(
     page.write_text("# Backups\n\nAt noon, every day.")
     assert refresher.look()
     assert found(refresher.search, "backups") == ["Backups\n\nAt noon, every day."]
+
+
+def test_messages_do_not_wait_for_documents_that_take_long_to_read(
+    engine: Engine, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Restores\n\nAt noon.")
+    settings = Settings(
+        store=Store(data=data),
+        retrieval=Retrieval(documents=(str(page),), refresh_seconds=0.01),
+    )
+    with Refresher(engine, settings, HashingEmbedder()) as before:
+        assert before.wait_for(lambda index: len(index) == 1, timeout=20)
+    real, goes_on = sources.from_documents, threading.Event()
+
+    def slowly(*args: object) -> Iterator[Passage]:
+        assert goes_on.wait(20)
+        yield from real(*args)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(sources, "from_documents", slowly)
+    say(engine, "backups run at night")
+    with Refresher(engine, settings, HashingEmbedder()) as refresher:
+        assert refresher.wait_for(lambda index: len(index) == 2, timeout=20)  # the page stays, too
+        page.write_text("# Restores\n\nAt noon, every day.")
+        goes_on.set()
+        text = "Restores\n\nAt noon, every day."
+        assert refresher.wait_for(lambda index: text in {p.text for p in index.shown()}, timeout=20)
+    assert found(refresher.search, "backups")[0] == "backups run at night"
 
 
 def test_a_missing_folder_is_told_and_the_rest_goes_on(engine: Engine, data: Path) -> None:
