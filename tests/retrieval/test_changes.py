@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState
 from lorekeeper.settings import Retrieval, Settings, Store
-from lorekeeper.store import messages, open_database, pairs, reading
+from lorekeeper.store import files, messages, open_database, pairs, reading
 from retrieval import sources
 from retrieval.embed import HashingEmbedder
 from retrieval.refresh import Refresher
@@ -136,5 +136,16 @@ def test_what_was_written_before_a_look_and_committed_after_it_is_not_missed() -
         with engine.connect() as late, late.begin():
             do(late, "say", "C1", MOMENTS[0], "backups")
             assert not refresher.look()
+        assert refresher.look()
+        assert len(refresher.index) == 1
+
+
+def test_a_file_that_was_deleted_does_not_stop_the_following() -> None:
+    with workspace() as (engine, chosen):
+        refresher = Refresher(engine, chosen, HashingEmbedder())
+        refresher.look()
+        with engine.begin() as db:
+            files.forget(db, "F7")
+            do(db, "say", "C1", MOMENTS[0], "backups")
         assert refresher.look()
         assert len(refresher.index) == 1
