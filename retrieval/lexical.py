@@ -202,8 +202,12 @@ def _first(
 
 def names(text: str) -> frozenset[str]:
     """Words that can only be names: `KubePodCrashLooping`, `max_loras`, `ORA-01555`; in lower case."""
-    found = _WORD.findall(text)
-    return frozenset(word.lower() for word in found if len(_PARTS.findall(word)) > 1)
+    return frozenset(filter(None, map(_name, _WORD.findall(text))))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _name(word: str) -> str:
+    return word.lower() if len(_PARTS.findall(word)) > 1 else ""
 
 
 def tokens(text: str) -> list[str]:
