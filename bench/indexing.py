@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Passage
 from lorekeeper.settings import Models, Retrieval, Settings
 
-QUICK, FULL = 200, 2_000  # real passages
+QUICK, FULL = 100, 2_000  # real passages
 SIZES = {False: (1_000, 10_000), True: (1_000, 10_000, 100_000)}  # of the indexes that are updated
 UPDATES = 10
 BACKENDS = ("torch", "onnx", "openvino")
@@ -88,13 +89,12 @@ def _alone(backend: str, texts: list[str], scratch: Path) -> float | None:
     import torch
     from sentence_transformers import SentenceTransformer
 
+    if backend != "torch" and find_spec("optimum") is None:
+        return None
     torch.set_num_threads(os.cpu_count() or 1)
     folder = str(models.get(Models().embedder, scratch))
     options = {} if backend == "torch" else {"model_kwargs": {"export": True}}
-    try:
-        model = SentenceTransformer(folder, device="cpu", backend=backend, **options)
-    except ImportError:
-        return None
+    model = SentenceTransformer(folder, device="cpu", backend=backend, **options)
     model.encode(texts[:8])
     return min(_seconds(lambda size=size: model.encode(texts, batch_size=size)) for size in (8, 32))
 
