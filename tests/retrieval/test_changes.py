@@ -159,3 +159,14 @@ def test_what_was_written_before_a_look_and_committed_after_it_is_not_missed() -
             assert not refresher.look()
         assert refresher.look()
         assert len(refresher.index) == 1
+
+
+def test_a_file_that_was_deleted_does_not_stop_the_following() -> None:
+    with workspace() as (engine, chosen):
+        refresher = Refresher(engine, chosen, HashingEmbedder())
+        refresher.look()
+        with engine.begin() as db:
+            files.forget(db, "F7")
+            do(db, "say", "C1", MOMENTS[0], "backups")
+        assert refresher.look()
+        assert len(refresher.index) == 1
