@@ -63,7 +63,7 @@ def main(
         }
         for name, questions in {
             "title and heading": questions_by_heading(passages),
-            "other words": _in_other_words(passages),
+            "other words": questions_in_other_words(passages),
         }.items():
             asked = questions if full else _spread(questions, QUICK)
             scores = {way: _quality(find, asked) for way, find in _ways(index, model).items()}
@@ -79,7 +79,7 @@ def questions_by_heading(passages: Iterable[Passage]) -> list[Question]:
     ]
 
 
-def _in_other_words(passages: Iterable[Passage]) -> list[Question]:
+def questions_in_other_words(passages: Iterable[Passage]) -> list[Question]:
     return [
         (IN_OTHER_WORDS[heading.lower()].format(page.partition(" (")[0].lower()), ids)
         for page, heading, ids in _sections(passages)
