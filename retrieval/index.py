@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,9 @@ from lorekeeper.errors import BadInput, LorekeeperError
 from lorekeeper.store.rows import plain, revive
 from retrieval import lexical, vectors
 from retrieval.embed import Embedder
-from retrieval.fuse import distinct, fused
+from retrieval.fuse import fused, standing
+from retrieval.rank import ranked
+from retrieval.rerank import Reranker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,12 +120,45 @@ class Index:
         k: int,
         exclude: frozenset[str] = frozenset(),
         kinds: frozenset[PassageKind] = EVERY_KIND,
+        reranker: Reranker | None = None,
     ) -> list[Hit]:
         """The k best passages of these scopes and kinds, best first; fewer only where fewer may be seen.
 
         `exclude` names conversations and messages ("CHANNEL/TS") that must not be quoted.
         """
-        visible = self._visible(scopes, exclude, kinds)
+        return self._found(question, self._visible(scopes, exclude, kinds), k, k, reranker)
+
+    def trace(
+        self,
+        question: str,
+        *,
+        scopes: frozenset[str] | None,
+        k: int,
+        exclude: frozenset[str] = frozenset(),
+        kinds: frozenset[PassageKind] = EVERY_KIND,
+        reranker: Reranker | None = None,
+    ) -> list[Hit]:
+        """All candidates of the search for k, best first, to say why something was found or was not.
+
+        Without `scopes`, those that nobody may be shown, too: for operators and measurements alone.
+        """
+        import numpy as np
+
+        everything = np.ones(len(self), dtype=bool)
+        visible = everything if scopes is None else self._visible(scopes, exclude, kinds)
+        return self._found(question, visible, k, len(self), reranker)
+
+    def _found(
+        self,
+        question: str,
+        visible: NDArray[np.bool_],
+        k: int,
+        shown: int,
+        reranker: Reranker | None,
+    ) -> list[Hit]:
+        """The best `shown` of the candidates that a search for k looks at."""
+        import numpy as np
+
         if self.meanings is None or k < 1 or not question.strip() or not visible.any():
             return []
         pool = max(POOL, 4 * k)
@@ -132,24 +168,39 @@ class Index:
         by_words = lexical.best(shared, pool).tolist()
         rows = list(dict.fromkeys(by_meaning + by_words))
         found = self.vectors(rows)
-        similarity = found @ asked
-        scores = fused(similarity, shared[rows], self._vouched[rows])
-        order = (-scores).argsort(kind="stable").tolist()
-        chosen = distinct(order, found[order], k)
-        told = [f"{p.title}\n{p.text}" for p in (self.passages[rows[place]] for place in chosen)]
+        similarity, covered = found @ asked, self.words.covered(question, np.array(rows))
+        prior = self._standing(rows)
+        scores = fused(similarity, covered, shared[rows]) + prior
+        passages = [self.passages[row] for row in rows]
+        chosen = ranked(
+            question, scores, prior, found, lambda place: passages[place].text,
+            shown=shown, reranker=reranker,
+        )  # fmt: skip
+        told = [f"{p.title}\n{p.text}" for p in (passages[one.place] for one in chosen)]
         coverage, wanted = self.words.coverage(question, told), lexical.names(question)
         return [
             Hit(
-                passage=self.passages[rows[place]],
-                score=float(scores[place]),
-                similarity=float(similarity[place]),
+                passage=passages[one.place],
+                score=float(scores[one.place]),
+                similarity=float(similarity[one.place]),
                 coverage=coverage[at],
                 is_about_another=bool(wanted) and wanted.isdisjoint(lexical.names(told[at])),
-                dense_rank=_rank(by_meaning, rows[place]),
-                lexical_rank=_rank(by_words, rows[place]),
+                dense_rank=_rank(by_meaning, rows[one.place]),
+                lexical_rank=_rank(by_words, rows[one.place]),
+                words=float(shared[rows[one.place]]),
+                reranked=one.reranked,
+                repeats="" if one.repeats is None else passages[one.repeats].id,
             )
-            for at, place in enumerate(chosen)
+            for at, one in enumerate(chosen)
         ]
+
+    def _standing(self, rows: list[int]) -> NDArray[np.float32]:
+        """What approval and age add to the scores of these rows; a document does not grow old."""
+        import numpy as np
+
+        told = [self.passages[row] for row in rows]
+        ages = [0.0 if p.kind is PassageKind.DOCUMENT else time.time() - p.at for p in told]
+        return standing(self._vouched[rows], np.array(ages))
 
     def hide(self, ids: Iterable[str]) -> None:
         """Leave these passages out of every later search: their source is gone."""

@@ -71,6 +71,26 @@ class Lexical:
         held = (set(tokens(text)) for text in texts)
         return [sum(weights[word] for word in weights.keys() & found) / whole for found in held]
 
+    def covered(self, question: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`coverage` of the indexed texts of these rows, shape [rows], without reading them."""
+        import numpy as np
+
+        weights = {word: self._rarity(word) for word in tokens(question)}
+        found = np.zeros(len(rows), dtype=np.float32)
+        for word, weight in weights.items():
+            found[np.isin(rows, self._holding(word))] += weight
+        return found / np.float32(sum(weights.values()) or 1.0)
+
+    def _holding(self, word: str) -> NDArray[np.int64]:
+        """Rows whose text holds the word."""
+        import numpy as np
+
+        at = self._index.vocab_dict.get(word) if self._index else None
+        if at is None:
+            return np.zeros(0, dtype=np.int64)
+        start, end = self._index.scores["indptr"][at : at + 2]
+        return np.asarray(self._index.scores["indices"][start:end], dtype=np.int64)
+
     def _rarity(self, word: str) -> float:
         """BM25's inverse document frequency (Lucene's form, never negative)."""
         if self._index is None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retrieval import lexical
 
@@ -35,3 +39,19 @@ def test_a_question_of_unknown_words_finds_nothing(tmp_path: Path) -> None:
     lexical.write(["disk full"], tmp_path)
     opened = lexical.Lexical(tmp_path)
     assert not opened.scores("zebra", visible=np.array([True])).any()
+
+
+WORDS = st.lists(st.sampled_from("disk full DiskFull backup_job the token 409 café".split()))
+
+
+@given(st.lists(WORDS, min_size=1, max_size=6), WORDS)
+def test_coverage_is_the_same_with_and_without_reading_the_texts(
+    texts: list[list[str]], question: list[str]
+) -> None:
+    with TemporaryDirectory() as folder:
+        written, asked = [" ".join(words) for words in texts], " ".join(question)
+        lexical.write(written, Path(folder))
+        opened = lexical.Lexical(Path(folder))
+        rows = np.arange(len(written))[::-1]
+        read = opened.coverage(asked, written[::-1])
+        assert opened.covered(asked, rows).tolist() == pytest.approx(read, abs=1e-6)
