@@ -34,7 +34,9 @@ from retrieval.beir import Collection
 from retrieval.sources import from_documents
 
 LEAST_WORDS = 12  # of the rest of a docstring, and of what was said after a question
-PACKAGES = "asyncio collections concurrent email http importlib json logging multiprocessing urllib xml"
+PACKAGES = (
+    "asyncio collections concurrent email http importlib json logging multiprocessing urllib xml"
+)
 Asked = tuple[str, str, Iterable[str]]  # id, question, ids of the texts that answer it
 
 
@@ -44,7 +46,9 @@ def main(
     slack: Annotated[Path | None, typer.Option(help="A Slack export.", exists=True)] = None,
     gold: Annotated[Path | None, typer.Option(help="CSV: ts,conversation_id", exists=True)] = None,
     tasks: Annotated[Path | None, typer.Option(help="Self-instruct tasks.", exists=True)] = None,
-    faqs: Annotated[list[Path] | None, typer.Option(help="HTML page of questions.", exists=True)] = None,
+    faqs: Annotated[
+        list[Path] | None, typer.Option(help="HTML page of questions.", exists=True)
+    ] = None,
 ) -> None:
     """Make one folder for each collection."""
     made = [_topics(), _docstrings(), _demo(), _handbook()]
@@ -67,7 +71,7 @@ def _collection(name: str, texts: dict[str, str], asked: Iterable[Asked]) -> Col
         name=name,
         texts={key: text for key, text in texts.items() if text.strip()},
         questions={key: question for key, question, _ in kept},
-        judged={key: {text: 1 for text in ids} for key, _, ids in kept},
+        judged={key: dict.fromkeys(ids, 1) for key, _, ids in kept},
     )
 
 
@@ -78,7 +82,10 @@ def _runbooks(folder: Path) -> list[Collection]:
         settings = Settings(retrieval=Retrieval(documents=(str(folder),)))
         found = list(from_documents(settings, embedder))
     texts = {one.id: one.text for one in found}
-    kinds = {"headings": questions_by_heading(found), "other-words": questions_in_other_words(found)}
+    kinds = {
+        "headings": questions_by_heading(found),
+        "other-words": questions_in_other_words(found),
+    }
     return [
         _collection(f"{folder.name}-{kind}", texts, _numbered(questions))
         for kind, questions in kinds.items()
@@ -197,9 +204,7 @@ def _tasks(path: Path) -> Collection:
 
 
 def _faq(pages: list[Path]) -> Collection:
-    found = [
-        one for page in pages for one in faq.html(page, Columns()) if isinstance(one, Entry)
-    ]
+    found = [one for page in pages for one in faq.html(page, Columns()) if isinstance(one, Entry)]
     texts = {str(number): one.row.answer for number, one in enumerate(found)}
     asked = [
         (str(number), one.row.question.strip("¶ "), [str(number)])

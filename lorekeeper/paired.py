@@ -62,9 +62,7 @@ def paired(
     )
 
 
-def interval(
-    values: Sequence[float], clusters: Sequence[str] | None = None
-) -> tuple[float, float]:
+def interval(values: Sequence[float], clusters: Sequence[str] | None = None) -> tuple[float, float]:
     """The 95 % interval of the mean, by bootstrap of whole clusters. Raises ValueError for nothing."""
     import numpy as np
 

@@ -60,8 +60,8 @@ def write(collection: Collection, folder: Path) -> None:
         with (folder / file).open("w", encoding="utf-8") as lines:
             for name, text in entries.items():
                 lines.write(json.dumps({"_id": name, "text": text}, ensure_ascii=False) + "\n")
-    with (folder / QRELS / f"{SPLIT}.tsv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+    with (folder / QRELS / f"{SPLIT}.tsv").open("w", encoding="utf-8", newline="") as judgements:
+        table = csv.writer(judgements, delimiter="\t", lineterminator="\n")
         table.writerow(("query-id", "corpus-id", "score"))
         for query, grades in collection.judged.items():
             table.writerows((query, text, grade) for text, grade in grades.items())
@@ -94,7 +94,9 @@ def _qrels(folder: Path, split: str) -> Path:
     named = [path for path in found if path.stem == split]
     if not named and len(found) > 1:
         splits = ", ".join(path.stem for path in found)
-        raise NotFound(f"{folder} has no split {split!r}; it has {splits}.", fix="Name one: --split.")
+        raise NotFound(
+            f"{folder} has no split {split!r}; it has {splits}.", fix="Name one: --split."
+        )
     return (named or found)[0]
 
 

@@ -16,6 +16,7 @@ from lorekeeper.domain import PUBLIC, Hit
 from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.settings import Settings, load
 from lorekeeper.store import indexes, open_database, reading
+from retrieval.evaluate_cli import evaluate_command
 
 if TYPE_CHECKING:
     from retrieval.refresh import Refresher
@@ -47,6 +48,9 @@ def search(
         console.print("Nothing was found. `lore index status` says what is searched.")
         return
     console.print(_table(hits, explain, settings.retrieval.min_evidence))
+
+
+index.command("evaluate")(evaluate_command)
 
 
 @index.command()

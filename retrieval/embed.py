@@ -33,6 +33,10 @@ class Embedder(Protocol):
         """Tokens of the text as the model reads it, its special tokens included."""
         ...
 
+    def opening(self, text: str) -> str:
+        """As much of the text, from its beginning, as the model reads at once."""
+        ...
+
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         """Vectors of shape [texts, dimensions], each of length one."""
         ...
@@ -77,6 +81,13 @@ class SentenceEmbedder:
 
     def count_tokens(self, text: str) -> int:
         return self._counted(text)
+
+    def opening(self, text: str) -> str:
+        with self._lock:
+            read = self._model.tokenizer(
+                text, truncation=True, max_length=self.window, return_offsets_mapping=True
+            )
+        return text[: max(end for _, end in read["offset_mapping"])]
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         return self._encode(texts, self._model.encode_document, threads=_half_the_threads())
@@ -136,6 +147,9 @@ class HashingEmbedder:
 
     def count_tokens(self, text: str) -> int:
         return len(text.split()) + 2
+
+    def opening(self, text: str) -> str:
+        return " ".join(text.split()[: self.window - 2])
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         self.embedded.extend(texts)

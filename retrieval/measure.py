@@ -33,14 +33,12 @@ class Scores:
         values = self.of(measure)
         return sum(values) / len(values)
 
-    def interval(self, measure: str) -> tuple[float, float]:
-        """95 % of the mean, by bootstrap over questions."""
-        return interval(self.of(measure))
+    def interval(self, measure: str, clusters: Sequence[str] | None = None) -> tuple[float, float]:
+        """95 % of the mean, by bootstrap over questions, or over clusters of them."""
+        return interval(self.of(measure), clusters)
 
 
-def measure(
-    rankings: Sequence[Sequence[str]], judged: Sequence[Judged], *, k: int = CUT
-) -> Scores:
+def measure(rankings: Sequence[Sequence[str]], judged: Sequence[Judged], *, k: int = CUT) -> Scores:
     """Compare each ranking (ids, best first) with what was judged for its question.
 
     Raises:
