@@ -30,7 +30,15 @@ def arms_table(evaluation: Evaluation) -> Table:
         low, high = scores.interval("ndcg", evaluation.clusters)
         ndcg, mrr, recall = (f"{scores.mean(measure):.3f}" for measure in MEASURES)
         style = "bold" if arm == SERVED else ""
-        table.add_row(arm, ndcg, f"{low:.3f}–{high:.3f}", _bar(low, scores.mean("ndcg"), high), mrr, recall, style=style)
+        table.add_row(
+            arm,
+            ndcg,
+            f"{low:.3f}–{high:.3f}",
+            _bar(low, scores.mean("ndcg"), high),
+            mrr,
+            recall,
+            style=style,
+        )
     return table
 
 
