@@ -82,7 +82,7 @@ def _by_cluster(
     if len(clusters) != len(values):
         raise ValueError(f"{len(values)} values, and clusters for {len(clusters)}")
     places = np.unique(np.array(clusters), return_inverse=True)[1]
-    return np.bincount(places, weights=values), np.bincount(places).astype(float)
+    return np.bincount(places, values).astype(float), np.bincount(places).astype(float)
 
 
 def _interval(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from lorekeeper.errors import BadInput, Cancelled, LorekeeperError, NotFound
 from lorekeeper.settings import Settings
 from lorekeeper.store import indexes, messages, reading
 from lorekeeper.telemetry import error_id
-from retrieval import documents, sources
+from retrieval import documents, rerank, sources
 from retrieval.embed import Embedder
 from retrieval.index import EVERY_KIND, KIND, DamagedIndex, Index, build, open_index
 
@@ -55,6 +55,7 @@ class Refresher:
         self._engine = engine
         self._settings = settings
         self._embedder = embedder
+        self._reranker = rerank.of(settings)
         self._artifacts = artifacts or ArtifactStore(settings.store.data)
         self._seen: tuple[object, ...] | None = None
         self._pages = _Pages(settings, embedder)
@@ -76,7 +77,9 @@ class Refresher:
         """`Index.search` on the newest index, with every hit's source checked at this moment."""
         index = self.index
         while True:
-            hits = index.search(question, scopes=scopes, k=k, exclude=exclude, kinds=kinds)
+            hits = index.search(
+                question, scopes=scopes, k=k, exclude=exclude, kinds=kinds, reranker=self._reranker
+            )
             with reading(self._engine) as db:
                 dead = withdrawn(db, (hit.passage for hit in hits))
             if not dead:
