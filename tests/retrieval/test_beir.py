@@ -60,7 +60,10 @@ def test_the_only_split_is_taken_and_of_several_the_named_one(tmp_path: Path) ->
     [
         ({"corpus": ["{"]}, "corpus.jsonl, line 1: it is not JSON"),
         ({"corpus": [CORPUS[0], "", "[1]"]}, 'corpus.jsonl, line 3: it is no object with a "text"'),
-        ({"corpus": [CORPUS[0], CORPUS[0]]}, "corpus.jsonl, line 2: its \"_id\" 'd1' is given twice"),
+        (
+            {"corpus": [CORPUS[0], CORPUS[0]]},
+            "corpus.jsonl, line 2: its \"_id\" 'd1' is given twice",
+        ),
         ({"queries": ['{"text": "x"}']}, "queries.jsonl, line 1: its \"_id\" '' is missing"),
         ({"qrels": [QRELS[0], "q1 d1 1"]}, "test.tsv, line 2: it has 1 cells"),
         ({"qrels": [QRELS[0], "q1\td1\tyes"]}, "test.tsv, line 2: the score 'yes' is not a whole"),

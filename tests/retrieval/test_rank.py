@@ -21,7 +21,10 @@ class Reads:
 
 
 def order(
-    scores: list[float], reranker: Reads | None = None, standing: Sequence[float] = (), shown: int = 9
+    scores: list[float],
+    reranker: Reads | None = None,
+    standing: Sequence[float] = (),
+    shown: int = 9,
 ) -> list[Ranked]:
     return ranked(
         "?",
