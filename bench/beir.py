@@ -37,8 +37,9 @@ RANKS, ELSEWHERE = "reciprocal ranks", "fused elsewhere"
 SAME_WORDS, OWN_WORDS, EXACT = "bm25s, same words", "bm25s alone", "sentence-transformers"
 OURS = (BM25, DENSE, RANKS, ELSEWHERE, FUSED, SERVED)
 PEERS = (SAME_WORDS, OWN_WORDS, EXACT)
-COVERED = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12, 0.14, 0.16, 0.18, 0.20, 0.25, 0.30)
-WORDED = (0.0, 0.01, 0.03, 0.05, 0.1)
+COVERED = (0.06, 0.1, 0.14, 0.18, 0.22, 0.26, 0.3, 0.34, 0.4)
+WORDED = (0.0, 0.02, 0.05, 0.08)
+LOSS = 5  # times that a loss against the better of the two counts when weights are chosen
 GRID = tuple((covered, worded) for covered in COVERED for worded in WORDED)
 
 Ndcg = tuple[float, ...]  # question by question
@@ -124,12 +125,12 @@ def _fused(hits: Sequence[Hit], covered: float, worded: float) -> list[str]:
 
 
 def _with_weights_of_others(one: Measured, found: Sequence[Measured]) -> Measured:
-    """The weights that lose least anywhere else, and of those, gain most: to the third decimal."""
+    """With the weights that gain most over the better of the two elsewhere; a loss counts LOSS times."""
     others = [each for each in found if _family(each.name) != _family(one.name)]
     if not others:
         return one
     gains = np.array([np.array(each.by_weights) - each.mean(each.better) for each in others])
-    best = max(range(len(GRID)), key=lambda at: (round(gains[:, at].min(), 3), gains[:, at].mean()))
+    best = int(np.where(gains < 0, LOSS * gains, gains).mean(axis=0).argmax())
     rankings = [_fused(hits, *GRID[best]) for hits in one.hits]
     return replace(one, arms={**one.arms, ELSEWHERE: measure(rankings, one.judged).ndcg})
 

@@ -163,7 +163,9 @@ class Opening:
         self.name = f"{embedder.name}, first window"
         self.dimensions, self.window = embedder.dimensions, embedder.window
         self.count_tokens, self.opening = embedder.count_tokens, embedder.opening
-        self.question = embedder.question
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        return self._embedder.question(self._embedder.opening(text))
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         return self._embedder.passages([self._embedder.opening(text) for text in texts])

@@ -30,9 +30,20 @@ def test_without_shared_words_meaning_alone_decides() -> None:
     assert near > far
 
 
+def test_an_embedder_whose_cosines_are_all_lower_gives_the_same_order() -> None:
+    coverage, words = [0.0, 0.2, 0.6], [0.0, 1.0, 3.0]
+    high, low = scores([0.9, 0.8, 0.7], coverage, words), scores([0.45, 0.4, 0.35], coverage, words)
+    assert high == pytest.approx(low)
+
+
+def test_where_nothing_is_alike_the_words_decide() -> None:
+    nothing, shares = scores([-0.1, -0.2], [0.0, 1.0], [0.0, 2.0])
+    assert shares > nothing
+
+
 def test_the_best_of_poor_matches_is_no_good_match() -> None:
     """A tenth of the question's words does not outweigh a little more meaning, whoever else holds fewer."""
-    alike, shares = scores([0.55, 0.50], [0.0, 0.1], [0.0, 2.0])
+    alike, shares = scores([0.60, 0.50], [0.0, 0.1], [0.0, 2.0])
     assert alike > shares
 
 
