@@ -76,7 +76,7 @@ def test_pickled_weights_are_refused(model: Callable[..., Path], data: Path) -> 
     folder = model()
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     settings = Settings(store=Store(data=data), retrieval=Retrieval(reranker=str(folder)))
-    with pytest.raises(BadInput, match="no .safetensors"):
+    with pytest.raises(BadInput, match=r"no \.safetensors"):
         rerank.of(settings)
     with pytest.raises(BadInput, match="cannot be used as a reranker"):
         CrossEncoder(folder, Retrieval())
