@@ -113,7 +113,7 @@ def arms(hits: Sequence[Hit]) -> dict[str, list[str]]:
     by_meaning = sorted(
         (hit for hit in hits if hit.dense_rank), key=lambda hit: hit.dense_rank or 0
     )
-    fused = sorted(hits, key=lambda hit: -hit.score)
+    fused = sorted(hits, key=lambda hit: hit.standing - hit.score)
     # What the cross-encoder did not read stays behind what it did, as it was fused.
     again = sorted(fused, key=lambda hit: 1.0 if hit.reranked is None else -hit.reranked)
     orders = {BM25: by_words, DENSE: by_meaning, FUSED: fused, RERANKED: again, SERVED: hits}

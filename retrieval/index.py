@@ -188,6 +188,7 @@ class Index:
                 dense_rank=_rank(by_meaning, rows[one.place]),
                 lexical_rank=_rank(by_words, rows[one.place]),
                 words=float(shared[rows[one.place]]),
+                standing=float(prior[one.place]),
                 reranked=one.reranked,
                 repeats="" if one.repeats is None else passages[one.repeats].id,
             )

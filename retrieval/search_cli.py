@@ -108,7 +108,7 @@ def _stages(hit: Hit, hits: list[Hit], least: float) -> tuple[str, ...]:
     return (
         f"{_place(hit.dense_rank)}\ncosine {hit.similarity:.3f}",
         f"{_place(hit.lexical_rank)}\nBM25 {hit.words:.2f}\ncovers {hit.coverage:.2f}",
-        f"{hit.score:.3f}",
+        f"{hit.score:.3f}\nstanding {hit.standing:+.3f}",
         "–" if hit.reranked is None else f"{hit.reranked:.3f}",
         f"{hit.evidence:.2f}" + (f"\n{weak}" if weak else ""),
     )
