@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+REMEMBERED = (
+    1_000  # answered questions; an edit that was made before the end arrives within seconds
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A question that was answered: when the answer was whole, and in which messages it stands."""
+
+    at: float
+    messages: tuple[str, ...]
 
 
 class Asked:
@@ -19,6 +34,7 @@ class Asked:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._withdrawn = threading.Event()
+        self.ended: Ended | None = None
 
     def take(self) -> str:
         """The text to answer now."""
@@ -55,12 +71,17 @@ class Asked:
         self._withdrawn.set()
         self._stopped.set()
 
+    def end(self, messages: tuple[str, ...]) -> None:
+        """It is answered, in these messages."""
+        self.ended = Ended(at=time.time(), messages=messages)
+
 
 class Asking:
     """All questions that this process is answering."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], Asked] = {}
+        self._ended: OrderedDict[tuple[str, str], Ended] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -73,6 +94,10 @@ class Asking:
         finally:
             with self._lock:
                 self._open.pop((channel, ts), None)
+                if asked.ended is not None:
+                    self._ended[channel, ts] = asked.ended
+                while len(self._ended) > REMEMBERED:
+                    self._ended.popitem(last=False)
 
     def count(self) -> int:
         """How many are being answered."""
@@ -83,6 +108,11 @@ class Asking:
         """The question that is this message, if it is being answered."""
         with self._lock:
             return self._open.get((channel, ts))
+
+    def ended(self, channel: str, ts: str) -> Ended | None:
+        """How the question that is this message was answered, if that was not long ago."""
+        with self._lock:
+            return self._ended.get((channel, ts))
 
     def in_thread(self, channel: str, root: str) -> list[Asked]:
         with self._lock:

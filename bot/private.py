@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bot import gateway, mirror, reply
 from bot.blocks import answers as shown
 from bot.blocks.text import FALLBACK, shorten
@@ -29,7 +27,8 @@ def ask(desk: Desk, body: Json, question: str) -> None:
     made = _asked(desk, where, body["user_id"], clean, alone=True)
     text = unpinged(desk, made.text)
     people = [profile(desk, user) for user in made.people]
-    respond(body, made.text, shown.only_for_you(made, text, people))
+    for blocks in shown.only_for_you(made, text, people):
+        respond(body, made.text, blocks)
 
 
 def share(desk: Desk, body: Json, answer_id: str) -> None:
@@ -52,8 +51,7 @@ def share(desk: Desk, body: Json, answer_id: str) -> None:
             " rest I cannot answer.",
             fix="You still see it above.",
         )
-    sent = desk.client.chat_postMessage(channel=where.id, **_content(desk, made, by))
-    _remember(desk, where, made, str(sent["ts"]))
+    _remember(desk, where, made, _post(desk, where, made, by))
     again = "" if made is private else " It was made again, from what everyone here may see."
     take_away(body, f"Shared.{again}")
 
@@ -87,10 +85,17 @@ def _for_all(desk: Desk, where: Channel, private: Answer) -> Answer:
     return _asked(desk, where, private.asker, private.question, alone=False)
 
 
-def _content(desk: Desk, made: Answer, by: str) -> dict[str, Any]:
-    text = unpinged(desk, made.text)
-    blocks = shown.shared(made, text, by, reply.footer(desk, made))
-    return {"text": shorten(made.text, FALLBACK), "blocks": blocks}
+def _post(desk: Desk, where: Channel, made: Answer, by: str) -> str:
+    """What is long goes on in the thread of the first message, whose `ts` this gives."""
+    first: str | None = None
+    text, below = unpinged(desk, made.text), reply.footer(desk, made)
+    for blocks in shown.shared(made, text, by, below):
+        sent = desk.client.chat_postMessage(
+            channel=where.id, thread_ts=first, text=shorten(made.text, FALLBACK), blocks=blocks
+        )
+        first = first or str(sent["ts"])
+    assert first is not None
+    return first
 
 
 def _remember(desk: Desk, where: Channel, made: Answer, ts: str) -> None:

@@ -106,7 +106,7 @@ def heard(desk: Desk, channel: str, raw: Json) -> None:
 
 def ask(desk: Desk, question: Question, *, again: str = "") -> None:
     """Put the question in the inbox. `again` names a new try, which is a question of its own."""
-    desk.inbox.put(_event_id(question.channel, question.ts) + again, _payload(question))
+    desk.inbox.put(events.question_id(question.channel, question.ts) + again, _payload(question))
 
 
 def answer(desk: Desk, question: Question) -> None:
@@ -114,9 +114,13 @@ def answer(desk: Desk, question: Question) -> None:
     begun = desk.asking.begin(
         channel=question.channel, ts=question.ts, root=question.root, text=question.text
     )
+    before = desk.asking.ended(question.channel, question.ts)
     with begun as asked:
-        writing = _message(desk, question)
+        _catch_up(desk, question, asked)
+        writing = _message(desk, question, over=before.messages if before else ())
         try:
+            if before is not None:
+                writing.start_over()
             _answer(desk, question, asked, writing)
         except LorekeeperError as error:
             if not asked.stopped:
@@ -126,26 +130,34 @@ def answer(desk: Desk, question: Question) -> None:
                 raise
         finally:
             _status(desk, question, "")
+    if asked.ended is not None and asked.edited:  # while its last words were on their way
+        ask(desk, replace(question, text=asked.take()), again=f":{time.time():.3f}")
 
 
 def edited(desk: Desk, channel: str, raw: Json) -> None:
-    """The question was edited: one that is being answered is answered as it reads now; one that
-    mentions the bot only now is asked now."""
-    asked = desk.asking.about(channel, raw["ts"])
-    question = question_of(desk, channel, raw)
+    """The question was edited: one that is being answered, or was while it was edited, is answered as
+    it reads now; one that mentions the bot only now is asked now."""
+    question, event_id = question_of(desk, channel, raw), events.question_id(channel, raw["ts"])
+    with desk.engine.begin() as db:
+        waits = events.amend(db, event_id, _payload(question))
+        begun = events.amend(db, event_id, _payload(question), state="claimed")
+    asked, ended = desk.asking.about(channel, raw["ts"]), desk.asking.ended(channel, raw["ts"])
+    edited_at = float((raw.get("edited") or {}).get("ts", "inf"))
     if asked is not None:
         asked.edit(question.text)
+    elif waits:
         return
-    with desk.engine.begin() as db:
-        waits = events.amend(db, _event_id(channel, raw["ts"]), _payload(question))
-    if not waits:
+    elif ended is not None and edited_at <= ended.at:  # Slack tells of some edits late
+        ask(desk, question, again=f":{edited_at:.6f}")
+    elif ended is None and not begun:
         heard(desk, channel, raw)
 
 
 def withdrawn(desk: Desk, channel: str, ts: str) -> None:
     """The question was deleted: whoever is answering it stops, or nobody begins."""
     with desk.engine.begin() as db:
-        events.amend(db, _event_id(channel, ts), None)
+        events.amend(db, events.question_id(channel, ts), None)
+        events.amend(db, events.question_id(channel, ts), None, state="claimed")
     asked = desk.asking.about(channel, ts)
     if asked is not None:
         asked.withdraw()
@@ -212,10 +224,6 @@ def asking_of(
     )
 
 
-def _event_id(channel: str, ts: str) -> str:
-    return f"ask:{channel}:{ts}"
-
-
 def _payload(question: Question) -> Json:
     return {"type": "question", **asdict(question)}
 
@@ -240,13 +248,24 @@ def _spoke_last(desk: Desk, channel: str, raw: Json) -> bool:
     return bool(earlier) and earlier[-1].author in {desk.me.user, desk.me.bot}
 
 
-def _message(desk: Desk, question: Question) -> Writing:
+def _catch_up(desk: Desk, question: Question, asked: Asked) -> None:
+    """What was edited or deleted after the question was claimed, and before anybody could be told."""
+    with reading(desk.engine) as db:
+        now = events.asked(db, events.question_id(question.channel, question.ts))
+    if now:
+        asked.edit(now["text"])
+    elif now is not None:
+        asked.withdraw()
+
+
+def _message(desk: Desk, question: Question, *, over: tuple[str, ...]) -> Writing:
     return Writing(
         desk.client,
         channel=question.channel,
         thread_ts=question.root,
         team=desk.me.team,
         user=question.user,
+        over=over,
         at_once=desk.asking.count,
     )
 
@@ -273,8 +292,9 @@ def _answer(desk: Desk, question: Question, asked: Asked, writing: Writing) -> N
         )
         made = _write(desk, question, asked, writing, asking)
         if made is not None:
-            if not _is_better_unsaid(question, made):
+            if writing.messages or not _is_better_unsaid(question, made):
                 _finish(desk, question, writing, made)
+                asked.end(writing.messages)
             return
         if asked.edited and not asked.stopped:
             writing.start_over()

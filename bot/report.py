@@ -29,10 +29,15 @@ def send(desk: Desk, *, to: str) -> None:
 
     settings = desk.settings
     with reading(desk.engine) as db:
-        approved = pairs.in_state(db, PairState.APPROVED)
+        approved, thumbs = pairs.in_state(db, PairState.APPROVED), feedback.by_pair(db)
     rows = [row_of(pair) for pair in trainable(approved, settings.bot.train_on)]
     recipe = recipes.load(settings.train.recipe, {}, data=settings.store.data)
-    made = report(rows, max_tokens=recipe.max_tokens, stale_days=settings.train.stale_days)
+    made = report(
+        rows,
+        max_tokens=recipe.max_tokens,
+        stale_days=settings.train.stale_days,
+        thumbs=thumbs,
+    )
     told = desk.client.chat_postMessage(
         channel=to,
         text=f"The quality of {len(rows)} pairs",

@@ -33,7 +33,10 @@ def pace(at_once: int) -> float:
 
 
 class Writing:
-    """One answer. If Slack closes the stream, the message is updated with the whole text instead."""
+    """One answer. If Slack closes the stream, the message is updated with the whole text instead.
+
+    `over` names the messages of an earlier answer to the same question: this one takes their place.
+    """
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class Writing:
         thread_ts: str,
         team: str,
         user: str,
+        over: tuple[str, ...] = (),
         at_once: Callable[[], int] = lambda: 1,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,13 +60,19 @@ class Writing:
         self._flushed_at = float("-inf")
         self._written = ""  # what this message holds or will hold
         self._pending = ""  # the part of it that Slack does not have yet
-        self._is_open = True  # Slack takes more of the stream
-        self.ts: str | None = None
+        self._is_open = not over  # Slack takes more of the stream
+        self._earlier = list(over[:-1])  # messages that are full
+        self.ts: str | None = over[-1] if over else None
         """The message, once there is one; of a long answer the last one."""
 
     @property
     def text(self) -> str:
         return self._written
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Where the answer stands, in order."""
+        return (*self._earlier, self.ts) if self.ts is not None else ()
 
     def write(self, text: str) -> None:
         """Add to the answer; Slack gets it within about a second of the next piece."""
@@ -89,6 +99,9 @@ class Writing:
 
     def start_over(self) -> None:
         """What was written answers another question than the one that is asked now."""
+        for ts in self._earlier:
+            self._client.chat_delete(channel=self._channel, ts=ts)
+        self._earlier = []
         if self.ts is not None:
             self.replace("_The question was edited; here comes the answer to it…_", [])
         self._written = self._pending = ""
@@ -151,6 +164,7 @@ class Writing:
     def _turn_page(self) -> None:
         """The message is full: end it, and go on in a new one."""
         self._close([])
+        self._earlier += self.messages[-1:]
         self._stream, self._is_open, self.ts = None, True, None
         self._written = self._pending = ""
 

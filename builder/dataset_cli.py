@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Engine
 
-from builder import exports
+from builder import exports, judged
 from builder import freeze as freezing
 from builder.dataset import FILES, Row, read
 from lorekeeper import settings as config
@@ -24,7 +24,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import DatasetVersion
 from lorekeeper.errors import NotFound
 from lorekeeper.settings import Settings
-from lorekeeper.store import adapters, datasets, reading
+from lorekeeper.store import adapters, datasets, feedback, reading
 from lorekeeper.text import shorten
 
 dataset = typer.Typer(
@@ -115,11 +115,14 @@ def quality(
     settings, engine = _open()
     version = _version(engine, name)
     chosen = recipes.load(recipe or settings.train.recipe, {}, data=settings.store.data)
+    with reading(engine) as db:
+        thumbs = feedback.by_pair(db)
     made = report(
         freezing.rows(settings, version),
         max_tokens=chosen.max_tokens,
         stale_days=settings.train.stale_days,
         count=_counter(settings) if exact else None,
+        thumbs=thumbs,
     )
     Console().print(Markdown(markdown(made)))
     if picture is not None:
@@ -143,6 +146,20 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     for written in exports.write(rows, folder, format):
         typer.echo(str(written))
+
+
+@dataset.command()
+def thumbs(
+    file: Annotated[Path, typer.Argument(help="The JSON Lines file to write.")],
+) -> None:
+    """Write the judged answers: what was asked, what was told, and whether it helped."""
+    settings, engine = _open()
+    with reading(engine) as db:
+        found = judged.answers(db, settings.bot.train_on)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    exports.write_lines(file, map(judged.line, found))
+    helped = sum(one.helpful for one in found)
+    typer.echo(f"{file}: {helped} helpful and {len(found) - helped} unhelpful answers")
 
 
 def _card(engine: Engine, settings: Settings, version: DatasetVersion) -> str:

@@ -114,6 +114,11 @@ def _label_studio(path: Path, rows: Sequence[Row]) -> None:
     _put_text(path, json.dumps(tasks, ensure_ascii=False, indent=1))
 
 
+def write_lines(path: Path, records: Iterable[Record]) -> None:
+    """Write a JSON Lines file, complete or absent."""
+    _complete(path, _put_lines, records)
+
+
 def _put_lines(path: Path, records: Iterable[Record]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for record in records:

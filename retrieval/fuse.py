@@ -23,6 +23,7 @@ COVERED = (
 )
 WORDS = 0.02  # BM25 decides between passages that hold the same words
 VOUCHED = 0.05  # a reviewed answer wins over an equally good passage, not over a clearly better one
+PINNED = 0.03  # somebody found it worth keeping, and nobody reviewed it
 STALE = 0.02  # what was said long ago loses at most this much: less than a reviewed answer gains
 HALF_STALE = 365 * 86_400.0  # seconds after which half of that is lost
 SAME = 0.97  # cosine from which two passages say the same
@@ -45,15 +46,17 @@ def fused(
     return scores
 
 
-def standing(vouched: NDArray[np.bool_], ages: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What is added for who vouched for a passage, less what it lost by its age in seconds.
+def standing(
+    vouched: NDArray[np.bool_], pinned: NDArray[np.bool_], ages: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """What is added for who vouched for a passage or pinned it, less what it lost by its age in seconds.
 
     An age of 0 or less is that of what does not grow old, such as a document that is still there.
     """
     import numpy as np
 
     kept = np.exp2(-np.maximum(ages, 0.0) / HALF_STALE)
-    return (VOUCHED * vouched - STALE * (1 - kept)).astype(np.float32)
+    return (VOUCHED * vouched + PINNED * pinned - STALE * (1 - kept)).astype(np.float32)
 
 
 def _most(scores: NDArray[np.float32]) -> float:

@@ -19,7 +19,7 @@ from lorekeeper.settings import Settings
 from lorekeeper.store import open_database, reading
 
 if TYPE_CHECKING:
-    from retrieval.explain import Asked, LeftOut
+    from retrieval.reasons import Asked, LeftOut
 
 SHOWN = 300  # characters of a passage
 
@@ -54,8 +54,8 @@ def search(
         if as_user
         else frozenset({PUBLIC, *(scope or ())})
     )
-    from retrieval.explain import Asked
     from retrieval.index import EVERY_KIND
+    from retrieval.reasons import Asked
 
     asked = Asked(
         question=question,
@@ -69,8 +69,9 @@ def search(
 
 def _show(asked: Asked, settings: Settings, engine: Engine, *, explained: bool) -> None:
     from retrieval import embed, rerank
-    from retrieval.explain import explain
-    from retrieval.refresh import Refresher, withdrawn
+    from retrieval.reasons import explain
+    from retrieval.recorded import withdrawn
+    from retrieval.refresh import Refresher
 
     embedder = embed.load(settings.models.embedder, settings.store.data)
     index = Refresher(engine, settings, embedder).index
@@ -102,7 +103,7 @@ _EXPLAINED = ("by meaning", "by words", "fused", "read again", "evidence")
 
 
 def _stages(hit: Hit, hits: list[Hit], least: float) -> tuple[str, ...]:
-    from retrieval.explain import weakness
+    from retrieval.reasons import weakness
 
     weak = weakness(hit, hits, least)
     return (

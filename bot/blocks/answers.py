@@ -15,6 +15,7 @@ from bot.blocks.text import (
     markdown,
     mention,
     opens,
+    pieces,
     plain,
     quoted,
     section,
@@ -24,6 +25,7 @@ from lorekeeper.domain import BASE_NAME, Answer, Citation, Level
 
 SOURCES = 20  # more are not listed
 TITLE = 120  # characters of a source's title
+PAGES = 4  # messages of one answer; Slack lets a command be answered five times
 
 
 def footer(
@@ -67,16 +69,30 @@ def unanswered(what: str, retry: str) -> list[Block]:
     return [section(what), actions(button("Try again", "answer_retry", retry, style="primary"))]
 
 
-def only_for_you(answer: Answer, text: str, people: Sequence[tuple[str, str]]) -> list[Block]:
-    """An answer that only the asker sees, with a button to share it where there is something to share."""
+def only_for_you(answer: Answer, text: str, people: Sequence[tuple[str, str]]) -> list[list[Block]]:
+    """An answer that only the asker sees, as messages; the last one has a button to share it where there
+    is something to share."""
     is_worth_it = answer.level is not Level.UNKNOWN
-    return [markdown(shorten(text, MARKDOWN)), *footer(answer, people=people, share=is_worth_it)]
+    below = footer(answer, people=people, share=is_worth_it)
+    return _messages([], text, below)
 
 
-def shared(answer: Answer, text: str, by: str, below: list[Block]) -> list[Block]:
-    """What somebody asked privately and shows to everyone now."""
+def shared(answer: Answer, text: str, by: str, below: list[Block]) -> list[list[Block]]:
+    """What somebody asked privately and shows to everyone now, as messages."""
     asked = section(f"<@{by}> asked me, and shares the answer:\n{quoted(answer.question, 1500)}")
-    return [asked, markdown(shorten(text, MARKDOWN)), *below]
+    return _messages([asked], text, below)
+
+
+def _messages(above: list[Block], text: str, below: list[Block]) -> list[list[Block]]:
+    """Slack takes so much Markdown in one message; what is longer goes on in the next."""
+    parts = list(pieces(text))
+    if len(parts) > PAGES:
+        rest = "\n".join(parts[PAGES - 1 :])
+        parts = [*parts[: PAGES - 1], shorten(rest, MARKDOWN)]
+    told = [[markdown(part)] for part in parts]
+    told[0] = [*above, *told[0]]
+    told[-1] = [*told[-1], *below]
+    return told
 
 
 def handed_on(answer: Answer, by: str, experts: Sequence[str], url: str) -> list[Block]:

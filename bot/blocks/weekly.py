@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bot.blocks.dataset import place
-from bot.blocks.text import Block, context, escaped, header, link, section, shorten
+from bot.blocks.text import Block, context, header, link, section, shorten
 from lorekeeper.domain import Answer
 from lorekeeper.links import permalink
 
@@ -53,4 +53,4 @@ def _line(group: Sequence[Answer], url: str) -> str:
         permalink(url, answer.channel, answer.thread_ts or "", None), answer.question, limit=LINE
     )
     often = f" _{len(group)} times_" if len(group) > 1 else ""
-    return f"• {asked}{often} · {escaped(place(answer.channel), 60)}"
+    return f"• {asked}{often} · {place(answer.channel)}"

@@ -45,6 +45,12 @@ def _wrong(report: Report) -> Iterator[Advice]:
             " keep the one that is right.",
             pairs=_flat(report.contradictions),
         )
+    if report.disliked:
+        yield Advice(
+            text=f"{len(report.disliked)} pairs stand behind answers that were marked as not helpful:"
+            " read them again.",
+            pairs=report.disliked,
+        )
     if report.too_long:
         yield Advice(
             text=f"{len(report.too_long)} pairs are too long for the recipe and would be left out:"

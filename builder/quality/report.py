@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -25,6 +25,8 @@ FEWEST_FOR_OUTLIERS = 8  # pairs; the quartiles of fewer mean nothing
 CHARACTERS_A_TOKEN = 3.0  # cautious: English has about four, code and other scripts fewer
 
 Count = Callable[[str], int]
+Thumbs = Mapping[int, tuple[int, int]]
+"""Thumbs up and down by pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class Report:
     stale: tuple[int, ...]
     placeholders: dict[str, int]  # kind to how many pairs hold one
     mentions: tuple[Mentioned, ...]
+    disliked: tuple[
+        int, ...
+    ]  # cited by answers with more thumbs down than up, the most disliked first
+    thumbs: tuple[int, int]  # up and down, on answers that cite these pairs
 
     @property
     def loudest(self) -> float:
@@ -59,12 +65,15 @@ def report(
     stale_days: float,
     count: Count | None = None,
     now: float | None = None,
+    thumbs: Thumbs | None = None,
 ) -> Report:
     """Measure the rows.
 
     `max_tokens` is the recipe's; `count` counts the tokens of a text, and without it they are
-    estimated from its length. `now` is when staleness is counted from.
+    estimated from its length. `now` is when staleness is counted from. `thumbs` are those on answers
+    that cite each pair (`lorekeeper.store.feedback.by_pair`).
     """
+    given = {row.pair_id: (thumbs or {}).get(row.pair_id, (0, 0)) for row in rows}
     now = time.time() if now is None else now
     duplicates, contradictions = _neighbours(rows)
     lengths = {row.pair_id: len(row.answer.split()) for row in rows}
@@ -83,7 +92,14 @@ def report(
         stale=tuple(row.pair_id for row in rows if _age(row, now) > stale_days * DAY),
         placeholders=_counted(kind for row in rows for kind in _held(row)),
         mentions=mentioned(rows),
+        disliked=_disliked(given),
+        thumbs=(sum(up for up, _ in given.values()), sum(down for _, down in given.values())),
     )
+
+
+def _disliked(thumbs: Thumbs) -> tuple[int, ...]:
+    balance = {pair_id: down - up for pair_id, (up, down) in thumbs.items() if down > up}
+    return tuple(sorted(balance, key=lambda pair_id: -balance[pair_id]))
 
 
 def _neighbours(

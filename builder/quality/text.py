@@ -29,6 +29,7 @@ def markdown(report: Report) -> str:
         f"| kinds of question | {_listed(report.kinds)} |",
         f"| authors | {len(report.authors)}; the commonest has words in {report.loudest:.0%} |",
         f"| placeholders | {_listed(report.placeholders)} |",
+        f"| thumbs on answers that cite them | {report.thumbs[0]} up, {report.thumbs[1]} down |",
     ]
     if report.topics:
         lines += ["", "| Topic | Pairs | Share |", "|---|---|---|"]

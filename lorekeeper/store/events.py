@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from lorekeeper.store.rows import revive
@@ -15,6 +15,8 @@ from lorekeeper.tables import events
 
 MAX_ATTEMPTS = 3
 """An event whose worker died this often is given up: it is probably what kills them."""
+
+QUESTION = "ask:"
 
 KEPT = (
     7 * 24 * 3600.0
@@ -71,12 +73,41 @@ def waiting(db: Connection) -> bool:
     return _ready(db) is not None
 
 
-def amend(db: Connection, event_id: str, payload: Mapping[str, Any] | None) -> bool:
-    """Change what an event asks for, or with None take it back; False when work has begun on it."""
-    mine = update(events).where(events.c.id == event_id, events.c.state == "new")
-    if payload is None:
-        return bool(db.execute(mine.values(state="done", payload={})).rowcount)
-    return bool(db.execute(mine.values(payload=dict(payload))).rowcount)
+def amend(
+    db: Connection,
+    event_id: str,
+    payload: Mapping[str, Any] | None,
+    *,
+    state: Literal["new", "claimed"] = "new",
+) -> bool:
+    """Change what an event asks for, or with None take it back; False when there is none in this state.
+
+    New tries of it, whose ids begin with its own and a colon, are meant as well. Whoever has claimed an
+    event sees the change with `asked`, and nothing if it was taken back.
+    """
+    mine = update(events).where(_named(event_id), events.c.state == state)
+    closed = {"state": "done"} if payload is None and state == "new" else {}
+    return bool(db.execute(mine.values(payload=dict(payload or {}), **closed)).rowcount)
+
+
+def asked(db: Connection, event_id: str) -> Mapping[str, Any] | None:
+    """What the claimed event asks for now, which may have been amended; None where none is claimed."""
+    found = select(events.c.payload).where(_named(event_id), events.c.state == "claimed")
+    payload: Mapping[str, Any] | None = db.scalar(found.order_by(events.c.received_at.desc()))
+    return payload
+
+
+def question_id(channel: str, ts: str) -> str:
+    """Under which the question that is this message is put, once, however often Slack tells of it."""
+    return f"{QUESTION}{channel}:{ts}"
+
+
+def questions(db: Connection) -> set[tuple[str, str]]:
+    """Channel and `ts` of every question that waits for its answer, or is being answered."""
+    is_open = events.c.state.in_(("new", "claimed"))
+    found = db.scalars(select(events.c.id).where(is_open, events.c.id.startswith(QUESTION)))
+    parts = (name.removeprefix(QUESTION).split(":") for name in found)
+    return {(channel, ts) for channel, ts, *_ in parts}
 
 
 def beat(db: Connection, worker: str) -> None:
@@ -124,6 +155,10 @@ def unfinished(db: Connection) -> int:
     """How many events wait or are being worked on."""
     is_open = events.c.state.in_(("new", "claimed"))
     return db.scalar(select(func.count()).select_from(events).where(is_open)) or 0
+
+
+def _named(event_id: str) -> ColumnElement[bool]:
+    return or_(events.c.id == event_id, events.c.id.startswith(f"{event_id}:", autoescape=True))
 
 
 def _ready(db: Connection) -> str | None:

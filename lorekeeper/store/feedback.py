@@ -52,6 +52,18 @@ def by_pair(db: Connection) -> dict[int, tuple[int, int]]:
     return thumbs
 
 
+def judged(db: Connection) -> list[tuple[Answer, int, int]]:
+    """Every answer that has a thumb, with how many are up and how many down, oldest first."""
+    up = func.sum(case((feedback.c.helpful, 1), else_=0)).label("up")
+    given = select(feedback.c.answer_id, up, func.count().label("given"))
+    thumbs = given.group_by(feedback.c.answer_id).subquery()
+    found = select(answers, thumbs.c.up, thumbs.c.given).join(
+        thumbs, thumbs.c.answer_id == answers.c.id
+    )
+    rows = db.execute(found.order_by(answers.c.at)).mappings()
+    return [(revive(Answer, row), row["up"], row["given"] - row["up"]) for row in rows]
+
+
 def corrected_since(db: Connection, at: float) -> list[tuple[Answer, Feedback]]:
     """The answers that somebody worded anew since then, newest first."""
     new = select(feedback).where(feedback.c.pair_id.is_not(None), feedback.c.at >= at)

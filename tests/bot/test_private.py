@@ -74,3 +74,16 @@ def test_who_left_a_channel_a_moment_ago_gets_nothing_from_it(team):
     assert "secret channel" not in answer.said
     assert secrets.id in team.gateway.requests[1]["lorekeeper"]["scopes"]
     assert secrets.id not in team.gateway.requests[2]["lorekeeper"]["scopes"]
+
+
+def test_a_long_private_answer_comes_whole_and_is_shared_whole(team):
+    ada, sam = team.member("ada"), team.member("sam")
+    team.gateway.say = lambda question: ["All work and no play. " * 100] * 8
+    shown = asked(team)
+    private = [m.said for m in ada.sees("help") if "All work" in m.said]
+    assert len(private) == 2
+    assert sum(text.count("play.") for text in private) == 800
+    ada.press(shown, "answer_share")
+    first = sam.wait_for_message("help", lambda m: "shares the answer" in m.said)
+    last = sam.wait_for_message("help", lambda m: "answer_thumb" in m.actions, thread_ts=first.ts)
+    assert first.said.count("play.") + last.said.count("play.") == 800

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from bot import reply
 from lorekeeper.domain import Level
 from lorekeeper.store import answers, messages, reading
 
@@ -156,6 +157,48 @@ def test_an_edited_question_gets_one_answer_to_what_it_asks_now(team):
     assert ada.thread(question)[1].said.count("letters long") == 1
 
 
+def test_an_edit_that_slack_tells_of_after_the_answer_is_answered_in_its_place(team):
+    ada = team.member("ada")
+    deliver, held = team.slack.workspace.deliver, []
+    team.slack.workspace.deliver = lambda app, envelope: (
+        held.append((app, envelope))
+        if envelope["event"].get("subtype") == "message_changed"
+        else deliver(app, envelope)
+    )
+    writing, go_on = threading.Event(), threading.Event()
+
+    def between():
+        writing.set()
+        go_on.wait(10)
+
+    team.gateway.between_pieces = between
+    question = ask(team, "how long?")
+    assert writing.wait(10)
+    ada.edit(question, f"<@{team.bot}> how long is this edited one?")
+    edit = held[-1]
+    go_on.set()
+    ada.wait_for_answer(question)
+    help_id = team.slack.workspace.channel("help").id
+    team.until(lambda: team.desk.asking.ended(help_id, question.ts))
+    deliver(*edit)
+    ada.wait_for_message(
+        "help", lambda m: "28 letters" in m.said and m.actions, thread_ts=question.ts
+    )
+    assert len(ada.thread(question)) == 2
+
+
+def test_an_edit_after_the_answer_changes_nothing(team):
+    ada = team.member("ada")
+    question = ask(team, "how long?")
+    ada.wait_for_answer(question)
+    help_id = team.slack.workspace.channel("help").id
+    team.until(lambda: team.desk.asking.ended(help_id, question.ts))
+    ada.edit(question, f"<@{team.bot}> how long is this edited one?")
+    other = ask(team, "and this?", who="sam")
+    team.member("sam").wait_for_answer(other)
+    assert len(team.gateway.requests) == 2
+
+
 def test_the_stop_button_ends_the_answer(team):
     ada = team.member("ada")
     writing, go_on = threading.Event(), threading.Event()
@@ -210,3 +253,39 @@ def test_a_guest_gets_no_public_sources(team):
     answer = gus.wait_for_answer(ask(team, who="gus"))
     assert "Guests" in answer.said
     assert team.gateway.requests == []
+
+
+def test_an_empty_question_is_told_what_to_do(team):
+    answer = team.member("ada").wait_for_answer(ask(team, ""))
+    assert "Ask me something" in answer.said
+    assert team.gateway.requests == []
+
+
+def test_only_a_picture_is_told_to_be_in_words(team):
+    ada = team.member("ada")
+    channel = team.slack.workspace.channel("help")
+    raw = ada.post("help", "look").raw | {
+        "text": f"<@{team.bot}>",
+        "blocks": [],
+        "subtype": "file_share",
+    }
+    question = reply.question_of(team.desk, channel.id, raw | {"files": [{"id": "F1"}]})
+    assert question.has_files
+    reply.answer(team.desk, question)
+    ada.wait_for_message("help", lambda m: "cannot read pictures" in m.said, thread_ts=question.ts)
+    assert team.gateway.requests == []
+
+
+def test_a_question_of_forty_thousand_characters_is_answered(team):
+    ada = team.member("ada")
+    answer = ada.wait_for_answer(ask(team, "how long is this? " * 2_200))
+    assert "letters long" in answer.said
+
+
+def test_other_apps_are_not_answered(team):
+    ada = team.member("ada")
+    help_id = team.slack.workspace.channel("help").id
+    loop = {"type": "message", "user": "UAPP", "bot_id": "BAPP", "ts": "1700000000.000100"}
+    reply.heard(team.desk, help_id, loop | {"text": f"<@{team.bot}> and how long is this?"})
+    ada.wait_for_answer(ask(team))
+    assert len(team.gateway.requests) == 1

@@ -40,6 +40,7 @@ def test_gaps_are_grouped_and_lead_to_where_they_were_asked(team):
     assert "2 times" in message.said
     assert message.said.count("data warehouse") == 1
     assert "/archives/" in str(message.blocks)
+    assert "&lt;" not in str(message.blocks)
 
 
 def test_a_disliked_answer_is_a_gap(team):

@@ -129,3 +129,9 @@ def test_a_correction_is_exported_as_a_preference(engine, rules, typed, tmp_path
     assert [row.rejected_answer for row in rows] == ["Wrong."]
     with reading(engine) as db:
         assert pairs.counts(db)[PairState.APPROVED] == 21
+
+
+def test_judged_answers_are_written_for_preference_trainers(engine, typed, tmp_path):
+    file = tmp_path / "thumbs.jsonl"
+    assert "0 helpful and 0 unhelpful" in typed("thumbs", file)
+    assert file.read_text() == ""

@@ -33,6 +33,17 @@ def look(rows, **changes):
     return report(rows, **({"max_tokens": 500, "stale_days": 365, "now": NOW} | changes))
 
 
+def test_pairs_behind_answers_that_did_not_help_are_named():
+    found = look(
+        [row(1), row(2, "Why is it slow?"), row(3, "Where is it?")],
+        thumbs={1: (0, 1), 2: (5, 1), 3: (1, 4)},
+    )
+    assert found.disliked == (3, 1)
+    assert found.thumbs == (6, 6)
+    assert any("not helpful" in one.text and one.pairs == (3, 1) for one in advice(found))
+    assert "6 up, 6 down" in markdown(found)
+
+
 def test_duplicates_and_contradictions_are_told_apart():
     found = look(
         [

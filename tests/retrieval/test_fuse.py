@@ -15,8 +15,9 @@ def scores(similarity: list[float], coverage: list[float], words: list[float]) -
     return fuse.fused(*given).tolist()
 
 
-def standing(vouched: list[bool], ages: list[float]) -> list[float]:
-    return fuse.standing(np.array(vouched), np.array(ages)).tolist()
+def standing(vouched: list[bool], ages: list[float], *, pinned: bool = False) -> list[float]:
+    pins = np.array([pinned] * len(ages))
+    return fuse.standing(np.array(vouched), pins, np.array(ages)).tolist()
 
 
 def test_both_meaning_and_words_count() -> None:
@@ -64,6 +65,10 @@ def test_what_was_said_long_ago_loses_a_little_and_less_than_a_review_gains() ->
     assert old == pytest.approx(-fuse.STALE / 2)
     assert ancient == pytest.approx(-fuse.STALE)
     assert standing([True], [100 * YEAR])[0] > new
+
+
+def test_a_pin_gains_less_than_a_review_and_outweighs_any_age() -> None:
+    assert 0 < standing([False], [100 * YEAR], pinned=True)[0] < standing([True], [0])[0]
 
 
 def test_what_does_not_grow_old_or_is_from_tomorrow_loses_nothing() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import openai
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
@@ -83,6 +84,24 @@ def test_a_whole_answer_is_the_same_and_is_stored(client: TestClient, engine: En
         assert answers.get(db, told["id"]).text == told["text"]
 
 
+def test_the_official_client_reads_the_answer_and_its_citations(client: TestClient) -> None:
+    asker = openai.OpenAI(base_url=f"{client.base_url}/v1", api_key="none", http_client=client)
+    turns: Any = [{"role": "user", "content": ASKED}]
+    whole = asker.chat.completions.create(model="lorekeeper", messages=turns)
+    message = whole.choices[0].message
+    assert message.content is not None
+    assert message.annotations
+    for annotation in message.annotations:
+        cited = annotation.url_citation
+        assert message.content[cited.start_index : cited.end_index].startswith("[")
+        assert cited.url.startswith("https://example.com/")
+    chunks = list(asker.chat.completions.create(model="lorekeeper", messages=turns, stream=True))
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert said == message.content
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert "lorekeeper" in [model.id for model in asker.models.list()]
+
+
 @pytest.mark.parametrize("key", ["", "wrong"])
 def test_private_scopes_need_the_key(client: TestClient, key: str) -> None:
     refused = ask(client, "salary review platform team", key=key, scopes=[PUBLIC, "G1"])
@@ -120,6 +139,8 @@ def test_health_and_metrics(client: TestClient) -> None:
 class Broken:
     def search(self, *_: object, **__: object) -> list[Any]:
         raise RuntimeError("the disk is gone")
+
+    section = search
 
 
 def test_a_failure_is_told_with_an_id_and_without_its_cause(engine: Engine) -> None:

@@ -97,6 +97,31 @@ def test_an_event_is_changed_or_taken_back_until_work_begins(engine):
         assert events.claim(db, "w1") is None
 
 
+def test_whoever_has_claimed_an_event_sees_what_became_of_it(engine):
+    put(engine, "ask:C1:1.0:again", text="old")
+    put(engine, "ask:C1:1.01", text="another")
+    with engine.begin() as db:
+        assert events.claim(db, "w1").id == "ask:C1:1.0:again"
+        assert events.amend(db, "ask:C1:1.0", {"text": "new"}, state="claimed")
+        assert events.asked(db, "ask:C1:1.0") == {"text": "new"}
+        assert events.amend(db, "ask:C1:1.0", None, state="claimed")
+        assert events.asked(db, "ask:C1:1.0") == {}
+        assert events.asked(db, "ask:C1:1.01") is None
+        assert events.claim(db, "w1").payload["text"] == "another"
+
+
+def test_questions_that_are_open_are_known_by_their_message(engine):
+    put(engine, events.question_id("C1", "1.0"))
+    put(engine, events.question_id("C1", "2.0") + ":again")
+    put(engine, events.question_id("C2", "3.0"))
+    put(engine, "Ev1")
+    claim(engine)
+    with engine.begin() as db:
+        assert events.questions(db) == {("C1", "1.0"), ("C1", "2.0"), ("C2", "3.0")}
+        events.done(db, events.question_id("C1", "1.0"))
+        assert events.questions(db) == {("C1", "2.0"), ("C2", "3.0")}
+
+
 def test_finished_events_are_forgotten_after_a_week(engine):
     with time_machine.travel(1000.0, tick=False) as clock:
         put(engine, "Ev1")

@@ -9,8 +9,8 @@ import pytest
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Hit, Passage, PassageKind, public_of
 from retrieval.embed import HashingEmbedder
-from retrieval.explain import Asked, Explanation, explain, weakness
 from retrieval.index import Index, build
+from retrieval.reasons import Asked, Explanation, explain, weakness
 from retrieval.sources import passage
 
 
