@@ -24,7 +24,7 @@ from lorekeeper.domain import Hit, Passage, PassageKind
 from lorekeeper.errors import BadInput, NotFound
 from retrieval import lexical
 from retrieval.embed import Embedder
-from retrieval.fuse import fused, standing
+from retrieval.fuse import fused
 from retrieval.legible import legible
 from retrieval.rank import Ranked, ranked
 from retrieval.rerank import Reranker
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 KIND = "indexes"
 SEGMENTS, GONE = "segments.json", "gone.npy"
-FORMAT = 3
+FORMAT = 4
 BETWEEN_CHECKS = 256  # passages; some seconds of embedding
 EVERY_KIND = frozenset(PassageKind)
 POOL = 50  # candidates that each ranking hands to the fusion, at least
@@ -183,6 +183,7 @@ class Candidates:
     similarity: NDArray[np.float32]  # cosine to the question, [rows]
     words: NDArray[np.float32]  # BM25, [rows]
     covered: NDArray[np.float32]  # share of what the question tells that each holds, [rows]
+    standing: NDArray[np.float32]  # what approval, a pin and age add, [rows]
     by_meaning: list[int]  # rows, best first
     by_words: list[int]  # rows, best first
 
@@ -265,14 +266,13 @@ class Index:
             return []
         asked = self.embedder.question(question)
         found = self.candidates(question, asked, masks, max(POOL, 4 * k))
-        passages = [self.passages[row] for row in found.rows]
-        gained = _standing(passages)
-        scores = fused(found.similarity, found.covered, found.words) + gained
+        scores = fused(found.similarity, found.covered, found.words) + found.standing
         chosen = ranked(
-            question, scores, gained, found.vectors, lambda place: passages[place].text,
+            question, scores, found.standing, found.vectors,
+            lambda place: self.passages[found.rows[place]].text,
             shown=shown, reranker=reranker,
         )  # fmt: skip
-        return self._hits(question, found, passages, scores, gained, chosen)
+        return self._hits(question, found, scores, chosen)
 
     def _everything(self) -> list[Mask]:
         import numpy as np
@@ -317,15 +317,19 @@ class Index:
         by_words = self.by_words(terms, masks, pool)
         rows = list(dict.fromkeys(by_meaning + by_words))
         vectors = self.vectors(rows)
-        words, covered = np.zeros((2, len(rows)), dtype=np.float32)
+        words, covered, gained = np.zeros((3, len(rows)), dtype=np.float32)
+        now = time.time()
         rarities = self.statistics.rarities(question)
         for number, places, local in self._split(rows):
+            gained[places] = self.segments[number].passages.standing(local, now)
             for term, rarity in zip(terms[number], rarities.values(), strict=True):
                 added = term.scores_of(local)
                 words[places] += added
                 covered[places] += rarity * (added > 0)
         covered /= sum(rarities.values()) or 1.0
-        return Candidates(rows, vectors, vectors @ asked, words, covered, by_meaning, by_words)
+        return Candidates(
+            rows, vectors, vectors @ asked, words, covered, gained, by_meaning, by_words
+        )
 
     def by_meaning(self, asked: NDArray[np.float32], masks: Sequence[Mask], k: int) -> list[int]:
         """At most k visible rows by cosine to the question's vector, best first."""
@@ -466,17 +470,16 @@ class Index:
         self,
         question: str,
         found: Candidates,
-        passages: Sequence[Passage],
         scores: NDArray[np.float32],
-        gained: NDArray[np.float32],
         chosen: Sequence[Ranked],
     ) -> list[Hit]:
-        told = [f"{p.title}\n{p.text}" for p in (passages[one.place] for one in chosen)]
+        passages = [self.passages[found.rows[one.place]] for one in chosen]
+        told = [f"{passage.title}\n{passage.text}" for passage in passages]
         coverage = self.statistics.coverage(question, told)
         wanted = lexical.names(question)
         return [
             Hit(
-                passage=passages[one.place],
+                passage=passages[at],
                 score=float(scores[one.place]),
                 similarity=float(found.similarity[one.place]),
                 coverage=coverage[at],
@@ -484,24 +487,12 @@ class Index:
                 dense_rank=_rank(found.by_meaning, found.rows[one.place]),
                 lexical_rank=_rank(found.by_words, found.rows[one.place]),
                 words=float(found.words[one.place]),
-                standing=float(gained[one.place]),
+                standing=float(found.standing[one.place]),
                 reranked=one.reranked,
-                repeats="" if one.repeats is None else passages[one.repeats].id,
+                repeats="" if one.repeats is None else self.passages[found.rows[one.repeats]].id,
             )
             for at, one in enumerate(chosen)
         ]
-
-
-def _standing(passages: Sequence[Passage]) -> NDArray[np.float32]:
-    """What approval, a pin and age add to the scores of these; a document does not grow old."""
-    import numpy as np
-
-    now = time.time()
-    return standing(
-        np.array([p.kind is PassageKind.PAIR for p in passages]),
-        np.array([p.is_pinned for p in passages]),
-        np.array([0.0 if p.kind is PassageKind.DOCUMENT else now - p.at for p in passages]),
-    )
 
 
 class _Passages(Sequence[Passage]):
