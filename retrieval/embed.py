@@ -33,6 +33,10 @@ class Embedder(Protocol):
         """Tokens of the text as the model reads it, its special tokens included."""
         ...
 
+    def opening(self, text: str) -> str:
+        """As much of the text, from its beginning, as the model reads at once."""
+        ...
+
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         """Vectors of shape [texts, dimensions], each of length one."""
         ...
@@ -80,6 +84,13 @@ class SentenceEmbedder:
 
     def count_tokens(self, text: str) -> int:
         return self._counted(_readable(text))
+
+    def opening(self, text: str) -> str:
+        with self._lock:
+            read = self._model.tokenizer(
+                text, truncation=True, max_length=self.window, return_offsets_mapping=True
+            )
+        return text[: max(end for _, end in read["offset_mapping"])]
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         threads = _all_threads() if self._alone else _half_the_threads()
@@ -145,6 +156,9 @@ class HashingEmbedder:
 
     def count_tokens(self, text: str) -> int:
         return len(text.split()) + 2
+
+    def opening(self, text: str) -> str:
+        return " ".join(text.split()[: self.window - 2])
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         self.embedded.extend(texts)

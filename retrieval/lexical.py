@@ -130,6 +130,10 @@ class Statistics:
             word: times * self.rarity(word) for word, times in Counter(tokens(question)).items()
         }
 
+    def rarities(self, question: str) -> dict[str, float]:
+        """How much each word of the question tells, in the order of `weights`."""
+        return {word: self.rarity(word) for word in dict.fromkeys(tokens(question))}
+
     def coverage(self, question: str, texts: Sequence[str]) -> list[float]:
         """Share of what the question's words tell that each text holds too, 0 to 1.
 
