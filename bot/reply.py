@@ -42,6 +42,7 @@ PLACE_GONE = {"thread_not_found", "channel_not_found", "not_in_channel", "is_arc
 """The question, or the bot's seat, was taken away while it was answered: nobody is left to tell."""
 
 STATUS = {
+    "waiting": "is waiting: {} before you…",
     "searching": "is searching what was said…",
     "writing": "is writing…",
     "": "is searching what was said…",
@@ -313,7 +314,7 @@ def _write(
                 return None
             is_shown = is_shown or piece.status == "writing"
             if piece.status and not piece.text and is_shown:
-                _status(desk, question, piece.status)
+                _status(desk, question, _doing(piece))
             if piece.text and is_shown:
                 writing.write(unpinged(desk, piece.text))
             made = piece.answer or made
@@ -322,6 +323,11 @@ def _write(
     if not may_still_see(desk, asking, made.scopes):
         made = replace(made, people=())  # nothing was quoted; nor is anybody named
     return None if asked.interrupted else made
+
+
+def _doing(piece: gateway.Piece) -> str:
+    """Whoever waits is told the place."""
+    return STATUS.get(piece.status, piece.status).format(piece.before)
 
 
 def _finish(desk: Desk, question: Question, writing: Writing, made: Answer) -> None:

@@ -32,6 +32,7 @@ class Origin(StrEnum):
     COMMAND = "command"
     CORRECTION = "correction"
     IMPORT = "import"
+    PROPOSED = "proposed"  # by another program, through the gateway
     MINED = "mined"  # found by the miner, vouched for by nobody yet
 
 
@@ -478,3 +479,27 @@ class Feedback:
     reason: str = ""
     pair_id: int | None = None  # the candidate made from the correction
     at: float = 0.0
+
+
+class KeyScope(StrEnum):
+    """What the holder of a key may do at the gateway."""
+
+    ASK = "ask"  # from public sources
+    ASK_AS = "ask:as"  # for somebody: name the asker, the place, and what may be quoted there
+    SEARCH = "search"
+    PROPOSE = "propose"  # candidates for review
+    EMBED = "embed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key of the gateway. The key itself is nowhere; `hash` is the SHA-256 of it."""
+
+    id: int
+    name: str
+    hash: str
+    scopes: tuple[KeyScope, ...]
+    per_minute: int  # requests; 0: any number
+    created_by: str
+    created_at: float
+    revoked_at: float | None = None

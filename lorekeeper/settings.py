@@ -216,7 +216,15 @@ class Serving(Section):
     gateway_port: Port = 8200
     """Where `lore serve` listens."""
     gateway_key: SecretStr = SecretStr("")
-    """Key that callers of the gateway send as a bearer token. Without it, only public passages are used."""
+    """The bot's own key, which opens everything at the gateway. Others get keys of their own: `lore keys add`."""
+    keyless_per_minute: Annotated[int, Field(ge=0)] = 600
+    """How many questions a minute each address may ask without a key, from public sources; 0: a key is needed."""
+    at_once: Annotated[int, Field(ge=1)] = 128
+    """How many questions are answered at once; what comes on top of that waits in a queue, and is told its place."""
+    queue: Annotated[int, Field(ge=0)] = 256
+    """How many questions may wait; one more is refused in words."""
+    queue_per_person: Annotated[int, Field(ge=1)] = 4
+    """How many of them may be one person's."""
     first_token_seconds: Annotated[float, Field(gt=0)] = 60.0
     """When the engine has said nothing for this long, the answer goes on without it."""
 

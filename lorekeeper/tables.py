@@ -335,6 +335,27 @@ feedback = Table(
     UniqueConstraint("answer_id", "by"),
 )
 
+# Keys of the gateway, as hashes. A name is free again when its key was revoked.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("per_minute", Integer, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    Index(
+        "uq_keys_live",
+        "name",
+        unique=True,
+        sqlite_where=Column("revoked_at", Float).is_(None),
+        postgresql_where=Column("revoked_at", Float).is_(None),
+    ),
+)
+
 # One holder for each name, for as long as its heart beats.
 leases = Table(
     "leases",

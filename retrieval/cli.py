@@ -54,7 +54,7 @@ def build() -> None:
         def told(status: Status) -> None:
             progress.update(bar, completed=status.embedded, total=status.to_embed or None)
 
-        refresher = _refresher(engine, settings, told)
+        refresher = _refresher(engine, settings, told, alone=True)
         before = refresher.index
         refresher.look()
         refresher.tidy()
@@ -146,10 +146,14 @@ def _open() -> tuple[Settings, Engine]:
 
 
 def _refresher(
-    engine: Engine, settings: Settings, told: Callable[[Status], None] = lambda status: None
+    engine: Engine,
+    settings: Settings,
+    told: Callable[[Status], None] = lambda status: None,
+    *,
+    alone: bool = False,
 ) -> Refresher:
     from retrieval.embed import load as load_embedder
     from retrieval.refresh import Refresher
 
-    embedder = load_embedder(settings.models.embedder, settings.store.data)
+    embedder = load_embedder(settings.models.embedder, settings.store.data, alone=alone)
     return Refresher(engine, settings, embedder, told=told)

@@ -54,7 +54,13 @@ class Keeper:
         """
         if wanted is None:
             return self.served.name, self.served.called
+        if wanted == self.served.called:
+            return self.served.name, wanted
         return self._beside.get(wanted, wanted), wanted
+
+    def names(self) -> list[str]:
+        """The adapters that are loaded, by the names that `model` takes."""
+        return sorted({self.served.called, *self._beside} - {BASE_NAME})
 
     def look(self) -> None:
         """Bring the engine in step with the newest deployment, once."""

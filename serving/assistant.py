@@ -75,6 +75,8 @@ class Asked:
     kinds: frozenset[PassageKind] = EVERY_KIND  # which sources count
     style: str = ""  # what a channel's curators ask of its answers
     gone: threading.Event = field(default_factory=threading.Event)  # set when nobody reads
+    spent: chat.Spent = field(default_factory=chat.Spent)  # the engine's tokens are added here
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class Step:
     """Something that happened on the way: a status, a piece of text, and at last the whole answer."""
 
     status: str = ""
+    before: int | None = None  # with the status "waiting": how many questions are before this one
     scopes: tuple[str, ...] = ()  # with the status "writing": of the passages it is written from
     text: str = ""
     answer: Answer | None = None
@@ -118,6 +121,11 @@ class Assistant:
         drawn = self._with_section(self._fitting(asked, found))
         yield Step(status="writing", scopes=drawn.scopes)
         yield from self._written(drawn, note=SHORTENED if cut else "")
+
+    def passages(self, asked: Asked) -> list[Passage]:
+        """What this would be answered from; nothing where nothing is known."""
+        good, _ = self._found(asked) if asked.question.strip() else ([], [])
+        return [hit.passage for hit in good[: self.retrieval.passages]]
 
     def _found(self, asked: Asked) -> tuple[list[Hit], list[Hit]]:
         """The hits to answer from, and where there are none, those that come nearest."""
@@ -190,6 +198,8 @@ class Assistant:
                 max_tokens=self.serving.max_tokens,
                 patience=self.serving.first_token_seconds,
                 gone=drawn.asked.gone,
+                spent=drawn.asked.spent,
+                request_id=drawn.asked.request_id,
             )
         )
 

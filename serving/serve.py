@@ -57,6 +57,12 @@ def run(settings: Settings) -> None:
                 serving=settings.serving,
             )
 
+            def missing() -> dict[str, str]:
+                found = {} if running.is_up() else {"engine": f"{running.url} does not answer."}
+                if not index.status.looked_at:
+                    found["index"] = index.status.error or "It is being read for the first time."
+                return found
+
             def health() -> dict[str, Any]:
                 return {
                     "status": "ok" if running.is_up() else "degraded",
@@ -71,7 +77,10 @@ def run(settings: Settings) -> None:
                 }
 
             key = settings.serving.gateway_key.get_secret_value()
-            _listen(gateway.create(assistant, database, key=key, health=health), settings)
+            behind = gateway.Behind(
+                health=health, missing=missing, adapters=keeper.names, embedder=embedder
+            )
+            _listen(gateway.create(assistant, database, key=key, behind=behind), settings)
     finally:
         running.stop()
         watch.join()

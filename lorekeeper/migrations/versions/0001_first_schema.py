@@ -234,6 +234,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("channel", name=op.f("pk_ways")),
     )
     op.create_table(
+        "keys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("per_minute", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("revoked_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
+        sa.UniqueConstraint("hash", name=op.f("uq_keys_hash")),
+    )
+    with op.batch_alter_table("keys", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_keys_live",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("revoked_at IS NULL"),
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        )
+
+    op.create_table(
         "dataset_pairs",
         sa.Column("dataset_id", sa.Integer(), nullable=False),
         sa.Column("pair_id", sa.Integer(), nullable=False),
@@ -384,6 +406,14 @@ def downgrade() -> None:
     op.drop_table("feedback")
     op.drop_table("dataset_pairs")
     op.drop_table("ways")
+    with op.batch_alter_table("keys", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_keys_live",
+            sqlite_where=sa.text("revoked_at IS NULL"),
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        )
+
+    op.drop_table("keys")
     with op.batch_alter_table("pairs", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_pairs_live",
