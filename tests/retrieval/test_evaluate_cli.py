@@ -30,7 +30,7 @@ def embedder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path) -> Has
     monkeypatch.setenv("LORE_STORE__DATA", str(data))
     monkeypatch.setenv("COLUMNS", "200")
     embedder = HashingEmbedder()
-    monkeypatch.setattr(evaluate_cli, "load", lambda spec, folder: embedder)
+    monkeypatch.setattr(evaluate_cli, "load", lambda *model, **ways: embedder)
     return embedder
 
 
