@@ -25,12 +25,22 @@ from lorekeeper import models
 from lorekeeper.domain import Hit
 from lorekeeper.paired import paired
 from lorekeeper.settings import Models
-from retrieval import beir, embed, lexical
-from retrieval.evaluate import BM25, DENSE, FUSED, SERVED, Opening, arms, of_collection, traced
+from retrieval import embed, lexical
+from retrieval.evaluation import beir
+from retrieval.evaluation.evaluate import (
+    BM25,
+    DENSE,
+    FUSED,
+    SERVED,
+    Opening,
+    arms,
+    of_collection,
+    traced,
+)
+from retrieval.evaluation.heldout import Trial
+from retrieval.evaluation.measure import CUT, measure
+from retrieval.evaluation.remembered import remembering
 from retrieval.fuse import by_ranks, fused
-from retrieval.heldout import Trial
-from retrieval.measure import CUT, measure
-from retrieval.remembered import remembering
 
 QUICK = 150  # questions of a collection; --full asks all of them
 RANKS, ELSEWHERE = "reciprocal ranks", "fused elsewhere"

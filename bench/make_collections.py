@@ -29,8 +29,10 @@ from builder.imports import faq
 from builder.imports.entries import Columns, Entry
 from lorekeeper.domain import Message
 from lorekeeper.settings import Models, Retrieval, Settings
-from retrieval import beir, chunks, embed, language
-from retrieval.beir import Collection
+from retrieval import chunks, embed
+from retrieval.documents import language
+from retrieval.evaluation import beir
+from retrieval.evaluation.beir import Collection
 from retrieval.sources import from_documents
 
 LEAST_WORDS = 12  # of the rest of a docstring, and of what was said after a question

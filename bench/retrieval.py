@@ -23,9 +23,9 @@ from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Models, Retrieval, Settings
 from retrieval.chunks import STEP
 from retrieval.embed import load
-from retrieval.evaluate import BM25, DENSE, FUSED, SERVED, arms
+from retrieval.evaluation.evaluate import BM25, DENSE, FUSED, SERVED, arms
+from retrieval.evaluation.measure import CUT, MEASURES, Scores, measure
 from retrieval.index import Index, build
-from retrieval.measure import CUT, MEASURES, Scores, measure
 from retrieval.sources import from_documents
 
 QUICK = 150  # questions of each kind; --full asks all of them

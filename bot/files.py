@@ -17,8 +17,8 @@ from lorekeeper.domain import SharedFile
 from lorekeeper.errors import NotReachable
 from lorekeeper.redact import redact
 from lorekeeper.store import files, people, reading
-from retrieval.extract import extracted
-from retrieval.formats import Unreadable, named
+from retrieval.documents.extract import extracted
+from retrieval.documents.formats import Unreadable, named
 
 GONE = {"file_not_found", "file_deleted", "access_denied", "not_visible"}
 CANVAS = {"quip", "canvas"}  # what Slack calls a canvas's `filetype`; it is given out as HTML

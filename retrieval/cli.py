@@ -23,7 +23,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.settings import Settings, load
 from lorekeeper.store import indexes, open_database, reading
-from retrieval.evaluate_cli import evaluate_command
+from retrieval.evaluation.cli import evaluate_command
 
 if TYPE_CHECKING:
     from retrieval.refresh import Refresher, Status
@@ -42,8 +42,8 @@ index.command("evaluate")(evaluate_command)
 @index.command()
 def build() -> None:
     """Bring the index up to date with the database and the documents, once. Ctrl-C keeps what is done."""
+    from retrieval.documents.web import fetch_due
     from retrieval.sources import left_out
-    from retrieval.web import fetch_due
 
     settings, engine = _open()
     fetch_due(settings)

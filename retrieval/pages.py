@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from lorekeeper.domain import Passage, PassageKind
 from lorekeeper.errors import Cancelled, LorekeeperError
 from lorekeeper.settings import Settings
-from retrieval import documents, sources
+from retrieval import sources
 from retrieval.changes import Difference
+from retrieval.documents import documents
 from retrieval.embed import Embedder
 from retrieval.index import Index
 

@@ -25,7 +25,8 @@ from lorekeeper.links import permalink
 from lorekeeper.questions import LULL, asks, conversations
 from lorekeeper.settings import Settings
 from lorekeeper.store import events, files, messages, pairs
-from retrieval import chunks, documents
+from retrieval import chunks
+from retrieval.documents import documents
 from retrieval.embed import Embedder
 from retrieval.legible import legible
 

@@ -14,8 +14,8 @@ from lorekeeper import models, store
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.settings import Settings
 from retrieval import embed
+from retrieval.documents.web import Follower
 from retrieval.refresh import Refresher
-from retrieval.web import Follower
 from serving import engine, gateway
 from serving.adapters import Keeper
 from serving.assistant import Assistant

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from builder.imports.entries import Columns, Entry, Problem, entry
 from lorekeeper.errors import BadInput
-from retrieval import markup
+from retrieval.documents import markup
 
 LARGEST = 32 * 2**20  # bytes; a page for people is far smaller
 BELOW_HEADINGS = 7  # the level of a question that is no heading

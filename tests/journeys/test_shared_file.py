@@ -85,7 +85,7 @@ def _served(index: Refresher, database: Engine, model: FakeEngine) -> Iterator[i
         retrieval=Retrieval(),
         serving=Serving(),
     )
-    app = gateway.create(assistant, database, key=KEY, health=dict)
+    app = gateway.create(assistant, database, key=KEY)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()

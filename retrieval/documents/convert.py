@@ -15,8 +15,8 @@ import tempfile
 from io import BytesIO
 from typing import Any
 
-from retrieval.formats import Format, Unreadable
-from retrieval.tables import as_markdown
+from retrieval.documents.formats import Format, Unreadable
+from retrieval.documents.tables import as_markdown
 
 MISSING = "needs the extra `docs`: pip install 'lorekeeper[docs]'"
 _REASONS = (  # what a parser's error names, by a part of its class's name
@@ -35,7 +35,14 @@ def converted(content: bytes, kind: Format, *, seconds: float, megabytes: int, l
         Unreadable: no parser could read it within the limits, or there is no text in it.
     """
     with tempfile.TemporaryFile() as out:
-        asked = [sys.executable, "-m", "retrieval.convert", kind.name, str(megabytes), str(longest)]
+        asked = [
+            sys.executable,
+            "-m",
+            "retrieval.documents.convert",
+            kind.name,
+            str(megabytes),
+            str(longest),
+        ]
         try:
             done = subprocess.run(
                 asked,

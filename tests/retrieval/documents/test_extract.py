@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorekeeper.settings import Retrieval
-from retrieval import convert
-from retrieval.extract import LONGEST, LONGEST_LINE, extracted
-from retrieval.formats import SUFFIXES, Format, Unreadable
+from retrieval.documents import convert
+from retrieval.documents.extract import LONGEST, LONGEST_LINE, extracted
+from retrieval.documents.formats import SUFFIXES, Format, Unreadable
 from tests.retrieval import office
 
 SETTINGS = Retrieval()

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from lorekeeper.errors import NotFound
 from lorekeeper.settings import Retrieval
-from retrieval import language, web
-from retrieval.checkout import Checkout, checkout, head
-from retrieval.extract import extracted
-from retrieval.formats import Unreadable, named
+from retrieval.documents import language, web
+from retrieval.documents.checkout import Checkout, checkout, head
+from retrieval.documents.extract import extracted
+from retrieval.documents.formats import Unreadable, named
 
 REMEMBERED = 4_096  # converted files; a PDF that did not change is not read again
 DATA = Path("data")

@@ -21,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
 from lorekeeper.settings import Retrieval
-from retrieval.formats import SUFFIXES
+from retrieval.documents.formats import SUFFIXES
 
 if TYPE_CHECKING:
     import httpx2

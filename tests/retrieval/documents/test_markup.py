@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.markup import markdown_of
+from retrieval.documents.markup import markdown_of
 
 
 def test_headings_lists_code_and_tables_keep_their_form() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.measure import CUT, measure, ndcg, recall, reciprocal_rank
+from retrieval.evaluation.measure import CUT, measure, ndcg, recall, reciprocal_rank
 
 NAMES = [f"d{number}" for number in range(30)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from retrieval.evaluate import SERVED, Change, Evaluation
-from retrieval.measure import MEASURES
+from retrieval.evaluation.evaluate import SERVED, Change, Evaluation
+from retrieval.evaluation.measure import MEASURES
 
 POWER = 2.8  # 1.96 + 0.84: two-sided 5 %, power 80 %
 BAR = 32  # characters from 0 to 1

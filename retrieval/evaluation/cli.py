@@ -26,12 +26,13 @@ from lorekeeper.domain import PairState
 from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.settings import Settings
 from lorekeeper.store import open_database, pairs, reading
-from retrieval import beir, heldout, rerank
+from retrieval import rerank
 from retrieval.embed import Embedder, load
-from retrieval.evaluate import Evaluation, Opening, compare, evaluate, of_collection
-from retrieval.heldout import Trial
-from retrieval.measure import CUT
-from retrieval.remembered import remembering
+from retrieval.evaluation import beir, heldout
+from retrieval.evaluation.evaluate import Evaluation, Opening, compare, evaluate, of_collection
+from retrieval.evaluation.heldout import Trial
+from retrieval.evaluation.measure import CUT
+from retrieval.evaluation.remembered import remembering
 from retrieval.sources import collect
 
 FOLDER = "evaluation"  # of vectors, in the data folder
@@ -56,7 +57,7 @@ def evaluate_command(
     png: Annotated[Path | None, typer.Option(help="Also write a picture here.")] = None,
 ) -> None:
     """Measure search on questions made from approved pairs, and whether a change of settings helps."""
-    from retrieval.report import arms_table, changes_table, picture
+    from retrieval.evaluation.report import arms_table, changes_table, picture
 
     settings, console = config.load(), Console(highlight=False)
     tried = {change: changed(settings, change) for change in changes or ()}

@@ -6,11 +6,11 @@ import re
 from pathlib import PurePath
 
 from lorekeeper.settings import Retrieval
-from retrieval.convert import converted
-from retrieval.formats import CONVERTED, Format, Unreadable, checked
+from retrieval.documents.convert import converted
+from retrieval.documents.formats import CONVERTED, Format, Unreadable, checked
+from retrieval.documents.markup import markdown_of
+from retrieval.documents.tables import from_csv
 from retrieval.legible import legible
-from retrieval.markup import markdown_of
-from retrieval.tables import from_csv
 
 LONGEST = 5_000_000  # characters of text; a book has a million, and a dump is not a page
 LONGEST_LINE = 500_000  # characters; nobody wrote such a line for people

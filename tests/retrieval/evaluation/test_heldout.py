@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lorekeeper.domain import PUBLIC, Origin, Pair, PairState, Passage, PassageKind
 from retrieval.embed import HashingEmbedder
-from retrieval.heldout import Trial, trials
+from retrieval.evaluation.heldout import Trial, trials
 from retrieval.sources import passage
 
 PAIR = Pair(

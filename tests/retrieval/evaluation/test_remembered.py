@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval import remembered
 from retrieval.embed import HashingEmbedder
-from retrieval.remembered import remembering
+from retrieval.evaluation import remembered
+from retrieval.evaluation.remembered import remembering
 
 
 def vectors(folder: Path, embedder: HashingEmbedder, *texts: str) -> np.ndarray:

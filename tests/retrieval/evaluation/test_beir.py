@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorekeeper.errors import BadInput, NotFound
-from retrieval import beir
-from retrieval.beir import Collection
+from retrieval.evaluation import beir
+from retrieval.evaluation.beir import Collection
 
 CORPUS = ['{"_id": "d1", "title": "Disk", "text": "is full"}', '{"_id": "d2", "text": "empty"}']
 QUERIES = ['{"_id": "q1", "text": "which is full?"}', '{"_id": "q2", "text": "never judged"}']

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from retrieval.formats import Unreadable
+from retrieval.documents.formats import Unreadable
 
 DELIMITERS = ",;\t|"
 SAMPLE = 50  # rows by which the delimiter is told

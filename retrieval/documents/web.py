@@ -20,9 +20,9 @@ from xml.etree import ElementTree
 import structlog
 
 from lorekeeper.settings import Retrieval, Settings
-from retrieval.browse import Browser, Forbidden, NotFetched
-from retrieval.extract import extracted
-from retrieval.formats import Unreadable
+from retrieval.documents.browse import Browser, Forbidden, NotFetched
+from retrieval.documents.extract import extracted
+from retrieval.documents.formats import Unreadable
 
 FOLDER = "pages"  # in the data folder
 LOOK = 60.0  # seconds between looks at what is due

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from retrieval.tables import as_markdown, from_csv
+from retrieval.documents.tables import as_markdown, from_csv
 
 cells = st.text(alphabet=st.characters(categories=["L", "N", "P", "Z"]), max_size=12)
 rows = st.lists(st.lists(cells, min_size=2, max_size=5), min_size=1, max_size=6)

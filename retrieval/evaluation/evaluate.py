@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Hit, Passage, PassageKind
 from lorekeeper.paired import Difference, paired
-from retrieval.beir import Collection
 from retrieval.embed import Embedder
-from retrieval.heldout import Question, Trial
+from retrieval.evaluation.beir import Collection
+from retrieval.evaluation.heldout import Question, Trial
+from retrieval.evaluation.measure import CUT, Scores, measure
 from retrieval.index import build
-from retrieval.measure import CUT, Scores, measure
 from retrieval.rerank import Reranker
 
 if TYPE_CHECKING:

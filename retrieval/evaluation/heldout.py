@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lorekeeper.domain import Pair, Passage, PassageKind, said_at
 from retrieval import chunks
-from retrieval.measure import Judged
+from retrieval.evaluation.measure import Judged
 from retrieval.sources import passage
 
 HALVES = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pydoc_data.topics import topics as texts
 
-from retrieval import language
+from retrieval.documents import language
 
 
 def test_every_topic_has_a_title_a_text_and_a_page_of_its_own() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lorekeeper.settings import Retrieval, Settings, Store
-from retrieval import browse, documents, web
-from retrieval.browse import Browser, Forbidden, NotFetched
+from retrieval.documents import browse, documents, web
+from retrieval.documents.browse import Browser, Forbidden, NotFetched
 
 OPEN = Retrieval(private_pages=True)
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lorekeeper.errors import NotFound
 from lorekeeper.settings import Retrieval
-from retrieval import documents
-from retrieval.documents import read, stamp
+from retrieval.documents import documents
+from retrieval.documents.documents import read, stamp
 from tests.retrieval import office
 from tests.retrieval.conftest import Git
 

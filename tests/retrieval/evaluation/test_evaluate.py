@@ -13,9 +13,9 @@ from bench.labelled.handbook import ANSWERED, PASSAGES
 from lorekeeper import models
 from lorekeeper.settings import Models
 from retrieval import lexical
-from retrieval.beir import Collection
 from retrieval.embed import Embedder, HashingEmbedder
-from retrieval.evaluate import (
+from retrieval.evaluation.beir import Collection
+from retrieval.evaluation.evaluate import (
     BM25,
     DENSE,
     FUSED,
@@ -29,8 +29,8 @@ from retrieval.evaluate import (
     of_collection,
     traced,
 )
-from retrieval.heldout import Question
-from retrieval.measure import CUT, Scores, measure
+from retrieval.evaluation.heldout import Question
+from retrieval.evaluation.measure import CUT, Scores, measure
 
 LONG = {"long": "The lighthouse keeper counts ships. " * 80 + "At midnight the lamp is oiled."}
 HANDBOOK = Collection(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.checkout import address, checkout, head
+from retrieval.documents.checkout import address, checkout, head
 
 
 @pytest.mark.parametrize(
