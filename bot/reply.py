@@ -107,7 +107,7 @@ def heard(desk: Desk, channel: str, raw: Json) -> None:
 
 def ask(desk: Desk, question: Question, *, again: str = "") -> None:
     """Put the question in the inbox. `again` names a new try, which is a question of its own."""
-    desk.inbox.put(_event_id(question.channel, question.ts) + again, _payload(question))
+    desk.inbox.put(events.question_id(question.channel, question.ts) + again, _payload(question))
 
 
 def answer(desk: Desk, question: Question) -> None:
@@ -138,7 +138,7 @@ def answer(desk: Desk, question: Question) -> None:
 def edited(desk: Desk, channel: str, raw: Json) -> None:
     """The question was edited: one that is being answered, or was while it was edited, is answered as
     it reads now; one that mentions the bot only now is asked now."""
-    question, event_id = question_of(desk, channel, raw), _event_id(channel, raw["ts"])
+    question, event_id = question_of(desk, channel, raw), events.question_id(channel, raw["ts"])
     with desk.engine.begin() as db:
         waits = events.amend(db, event_id, _payload(question))
         begun = events.amend(db, event_id, _payload(question), state="claimed")
@@ -157,8 +157,8 @@ def edited(desk: Desk, channel: str, raw: Json) -> None:
 def withdrawn(desk: Desk, channel: str, ts: str) -> None:
     """The question was deleted: whoever is answering it stops, or nobody begins."""
     with desk.engine.begin() as db:
-        events.amend(db, _event_id(channel, ts), None)
-        events.amend(db, _event_id(channel, ts), None, state="claimed")
+        events.amend(db, events.question_id(channel, ts), None)
+        events.amend(db, events.question_id(channel, ts), None, state="claimed")
     asked = desk.asking.about(channel, ts)
     if asked is not None:
         asked.withdraw()
@@ -225,10 +225,6 @@ def asking_of(
     )
 
 
-def _event_id(channel: str, ts: str) -> str:
-    return f"ask:{channel}:{ts}"
-
-
 def _payload(question: Question) -> Json:
     return {"type": "question", **asdict(question)}
 
@@ -256,7 +252,7 @@ def _spoke_last(desk: Desk, channel: str, raw: Json) -> bool:
 def _catch_up(desk: Desk, question: Question, asked: Asked) -> None:
     """What was edited or deleted after the question was claimed, and before anybody could be told."""
     with reading(desk.engine) as db:
-        now = events.asked(db, _event_id(question.channel, question.ts))
+        now = events.asked(db, events.question_id(question.channel, question.ts))
     if now:
         asked.edit(now["text"])
     elif now is not None:

@@ -13,7 +13,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Settings
 from lorekeeper.store import reading
-from retrieval import embed, evidence, index, refresh, sources
+from retrieval import embed, evidence, index, recorded, rerank, sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,7 @@ class Library:
             scopes=frozenset({PUBLIC}),
             k=self.settings.retrieval.passages,
             exclude=self.heldout | ({conversation} if conversation else set()),
+            reranker=rerank.of(self.settings),
         )
         return [hit.passage for hit in evidence.enough(hits, self.settings.retrieval.min_evidence)]
 
@@ -56,7 +57,7 @@ def open_library(
     embedder = embed.load(settings.models.embedder, settings.store.data)
     with reading(engine) as db:
         wanted = list(sources.collect(db, settings, embedder))
-    previous = refresh.last(engine, embedder, artifacts)
+    previous = recorded.last(engine, embedder, artifacts)
     return Library(
         index=index.build(wanted, embedder, artifacts, previous),
         embedder=embedder,

@@ -94,6 +94,7 @@ class Level(StrEnum):
 class PassageKind(StrEnum):
     PAIR = "pair"
     THREAD = "thread"
+    FILE = "file"  # or a canvas, shared in a channel
     DOCUMENT = "document"
 
 
@@ -152,6 +153,7 @@ class Message:
     thread_ts: str | None = None
     permalink: str = ""
     is_bot: bool = False
+    is_pinned: bool = False
     edited_ts: str | None = None
 
     @property
@@ -162,6 +164,20 @@ class Message:
     @property
     def at(self) -> float:
         return float(self.ts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedFile:
+    """A file or a canvas that is shared in channels of the bot: its text, redacted, as Markdown."""
+
+    id: str
+    title: str
+    author: str  # Slack user id of who brought it
+    text: str  # empty where it cannot be read
+    url: str
+    at: float  # when it was made
+    channels: tuple[str, ...]  # where it is shared; who may see one of them may see it
+    reason: str = ""  # why it cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,8 +381,14 @@ class Passage:
     author: str = ""
     at: float = 0.0
     conversation: str = ""  # "CHANNEL/ROOT_TS" for what was said in Slack
-    messages: tuple[str, ...] = ()  # "CHANNEL/TS" of every message that it quotes
+    messages: tuple[
+        str, ...
+    ] = ()  # "CHANNEL/TS" of every message that it quotes, "CHANNEL/ID" of a file
     pair_id: int | None = None  # of an approved pair
+    is_pinned: bool = False  # people pinned a message that it quotes
+    parent: str = ""  # shared by the parts of one section or conversation
+    part: int = 0  # its place among those
+    lead: int = 0  # characters at its beginning that every part repeats: the headings, the question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +402,10 @@ class Hit:
     is_about_another: bool = False  # the question names something, and the passage names it nowhere
     dense_rank: int | None = None
     lexical_rank: int | None = None
+    words: float = 0.0  # BM25
+    standing: float = 0.0  # what approval and age added to the score
+    reranked: float | None = None  # by the cross-encoder, 0..1; None: it did not read this one
+    repeats: str = ""  # id of a better hit that says the same
 
     @property
     def evidence(self) -> float:

@@ -78,9 +78,27 @@ messages = Table(
     Column("text", Text, nullable=False),
     Column("permalink", Text, nullable=False, default=""),
     Column("is_bot", Boolean, nullable=False, default=False),
+    Column("is_pinned", Boolean, nullable=False, default=False),
     Column("edited_ts", String(32)),
     Column("changed_at", Float, nullable=False),
     Index(None, "channel", "thread_ts", "ts"),  # a thread in its order
+    Index(None, "author"),
+    Index(None, "changed_at"),
+)
+
+# Files and canvases that are shared in channels, as redacted text.
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("author", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("channels", JSON, nullable=False),
+    Column("reason", Text, nullable=False, default=""),  # why there is no text
+    Column("changed_at", Float, nullable=False),
     Index(None, "author"),
     Index(None, "changed_at"),
 )
@@ -147,6 +165,7 @@ opted_out = Table(
 )
 
 # Messages that were deleted, or that somebody asked to forget: no export and no history brings them back.
+# A file stands under "file" in place of a channel, with its id as `ts`.
 forgotten = Table(
     "forgotten",
     metadata,

@@ -15,6 +15,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.settings import Settings
 from retrieval import embed
 from retrieval.refresh import Refresher
+from retrieval.web import Follower
 from serving import engine, gateway
 from serving.adapters import Keeper
 from serving.assistant import Assistant
@@ -43,7 +44,11 @@ def run(settings: Settings) -> None:
             engine_url=running.url,
             base_model=models.base_spec(settings),
         )
-        with Refresher(database, settings, embedder, artifacts) as index, keeper:
+        with (
+            Follower(settings),
+            Refresher(database, settings, embedder, artifacts) as index,
+            keeper,
+        ):
             assistant = Assistant(
                 search=index,
                 engine_url=running.url,

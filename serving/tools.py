@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lorekeeper import prompt
 from lorekeeper.domain import Citation, Passage
@@ -17,19 +17,16 @@ from lorekeeper.store.rows import plain
 from serving import chat, wire
 from serving.answering import Desk
 from serving.assistant import Asked, Step
+from serving.chat import Chunk
 from serving.citations import citation
 from serving.guard import Guard
 from serving.wire import Completion, Said
-
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionChunk
 
 PASSED_ON = (
     "tools", "tool_choice", "parallel_tool_calls", "response_format", "temperature", "top_p", "seed",
     "stop", "max_completion_tokens",
 )  # fmt: skip
 CHUNK = "chat.completion.chunk"
-Chunk = dict[str, Any]
 
 
 def events(
@@ -114,17 +111,18 @@ def _guard(asked: Asked, messages: Sequence[Said], passages: Sequence[Passage]) 
     return Guard(known=tuple(known), instructions=prompt.instructions(asked.style))
 
 
-def _guarded(given: Iterator[ChatCompletionChunk], guard: Guard) -> Iterator[Chunk]:
+def _guarded(given: Iterator[Chunk], guard: Guard) -> Iterator[Chunk]:
     """The engine's chunks, their words cleaned. Tool calls follow the words: clients read them at the end."""
     held: list[Chunk] = []
 
     def words() -> Iterator[str]:
         for chunk in given:
-            choice = chunk.choices[0]
-            yield choice.delta.content or ""
-            if choice.delta.tool_calls or choice.finish_reason:
-                choice.delta.content = choice.delta.role = None
-                held.append(chunk.model_dump(exclude_unset=True, exclude_none=True))
+            choice = chunk["choices"][0]
+            delta = choice.get("delta") or {}
+            yield delta.get("content") or ""
+            if delta.get("tool_calls") or choice.get("finish_reason"):
+                rest = {name: delta[name] for name in delta.keys() - {"content", "role"}}
+                held.append(chunk | {"choices": [choice | {"delta": rest}]})
 
     yield _piece({"role": "assistant"})  # once: clients put together what is said twice
     for word in guard.clean(words()):

@@ -164,6 +164,8 @@ class Broken:
     def search(self, *_: object, **__: object) -> list[Any]:
         raise RuntimeError("the disk is gone")
 
+    section = search
+
 
 def test_a_failure_is_told_with_an_id_and_without_its_cause(engine: Engine) -> None:
     made = assistant(Broken(), "http://127.0.0.1:9")  # type: ignore[arg-type]
