@@ -33,7 +33,7 @@ from bench.labelled.handbook import ANSWERED, PASSAGES
 from bot.demo.stage import free_port
 from lorekeeper import models, store, telemetry
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import BASE_NAME, Hit, PassageKind
+from lorekeeper.domain import BASE_NAME, Hit, Passage, PassageKind
 from lorekeeper.settings import Retrieval, Serving, Settings, Store
 from retrieval import embed
 from retrieval.index import build
@@ -188,6 +188,10 @@ class _Known:
         if self._index is not None:
             self._index.search(question, **how)
         return self._hits[question]
+
+    def section(self, _passage: Passage, **_: Any) -> list[Passage]:
+        """The handbook's pages have one passage each."""
+        return []
 
 
 def _index(folder: Path) -> Any:
