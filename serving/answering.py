@@ -66,7 +66,7 @@ class Desk:
             "answered",
             request=asked.request_id,
             answer=step.answer.id,
-            level=step.answer.level.value,
+            answer_level=step.answer.level.value,  # `level` is the log line's own
             model=step.answer.model,
             tokens=asked.spent.completion,
             seconds=round(seconds, 2),

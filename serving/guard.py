@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 RECITED = 8  # words of the instructions in a row that are a recital; fewer happen by chance
 ELSEWHERE = "[a link that is in no source was left out]"
@@ -56,7 +57,7 @@ class Guard:
 
     def _recites(self, run: list[str]) -> bool:
         said = _plain("".join(run))
-        return bool(said) and f" {said} " in f" {_plain(self.instructions)} "
+        return bool(said) and f" {said} " in f" {_known(self.instructions)} "
 
 
 def _whole_words(pieces: Iterable[str]) -> Iterator[str]:
@@ -68,6 +69,12 @@ def _whole_words(pieces: Iterable[str]) -> Iterator[str]:
         yield from _WORDS.findall(held[:end])
         held = held[end:]
     yield from _WORDS.findall(held)
+
+
+@lru_cache(maxsize=256)
+def _known(instructions: str) -> str:
+    """As every word of an answer is compared with it."""
+    return _plain(instructions)
 
 
 def _plain(text: str) -> str:

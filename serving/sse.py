@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -46,9 +46,9 @@ def encode(event: Event) -> str:
 
 
 async def _stream(events: Events) -> AsyncIterator[str]:
-    async with aclosing(run(events, threading.Event())) as running:
-        async for event in running:
-            yield encode(event)
+    async with aclosing(_batches(events, threading.Event())) as running:
+        async for batch in running:
+            yield "".join(map(encode, batch))
     yield DONE
 
 
@@ -56,15 +56,32 @@ async def run(
     made: Callable[[threading.Event], Generator[T, None, None]], gone: threading.Event
 ) -> AsyncGenerator[T, None]:
     """What a generator yields, in a thread of its own: it blocks, and this server must not."""
+    async with aclosing(_batches(made, gone)) as running:
+        async for batch in running:
+            for event in batch:
+                yield event
+
+
+async def _batches(
+    made: Callable[[threading.Event], Generator[T, None, None]], gone: threading.Event
+) -> AsyncGenerator[list[T], None]:
+    """All that is there at a time: under load, several events travel as one piece."""
     loop = asyncio.get_running_loop()
     queue = asyncio.Queue[T | None | BaseException]()
     thread = threading.Thread(target=_pump, args=(made, gone, loop, queue), name="stream")
     thread.start()
     try:
-        while (event := await queue.get()) is not None:
-            if isinstance(event, BaseException):
-                raise event
-            yield event
+        while True:
+            batch = [await queue.get()]
+            while not queue.empty():
+                batch.append(queue.get_nowait())
+            end = batch.pop() if batch[-1] is None or isinstance(batch[-1], BaseException) else ...
+            if batch:
+                yield cast("list[T]", batch)
+            if isinstance(end, BaseException):
+                raise end
+            if end is None:
+                return
     finally:
         gone.set()
 
