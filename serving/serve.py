@@ -5,19 +5,24 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
 import uvicorn
+from sqlalchemy import Engine
 
-from lorekeeper import models, store
+from lorekeeper import engines, identity, models, store
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.settings import Settings
+from lorekeeper.store import deployments, reading
 from retrieval import embed
 from retrieval.refresh import Refresher
-from serving import engine, gateway
+from serving import engine, fit, gateway
 from serving.adapters import Keeper
 from serving.assistant import Assistant
+from serving.sharing import Sharing
+from serving.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
@@ -30,18 +35,42 @@ def run(settings: Settings) -> None:
     # A search that goes in and out of native code waits that long for every thread that streams.
     sys.setswitchinterval(SWITCH)
     database = store.open_database(settings.database_url)
+    traffic = Traffic()
+    try:
+        with _sharing(settings, database, traffic) as sharing:
+            _serve(settings, database, traffic, sharing)
+    finally:
+        database.dispose()
+
+
+def _sharing(
+    settings: Settings, database: Engine, traffic: Traffic
+) -> AbstractContextManager[Sharing | None]:
+    """Whether and how a run may have the engine's memory."""
+    if not engines.shares_card(settings):
+        return nullcontext()
+    silence = settings.train.lease_seconds
+    return Sharing(database, traffic, drain=settings.serving.drain_seconds, silence=silence)
+
+
+def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Sharing | None) -> None:
     artifacts = ArtifactStore(settings.store.data)
-    running = engine.start(settings, settings.store.data)
-    log.info("engine is up", kind=running.kind, url=running.url)
+    with reading(database) as db:
+        held = deployments.to_hold(db)
+    asleep = sharing is not None and sharing.is_asleep
+    running = engine.start(settings, settings.store.data, held, asleep=asleep)
     watch = threading.Thread(target=running.keep_up, name="engine")
     watch.start()
     try:
+        if sharing is not None:
+            sharing.follow(running)
         embedder = embed.load(settings.models.embedder, settings.store.data)
         keeper = Keeper(
             database,
             artifacts,
             engine_url=running.url,
-            base_model=models.base_spec(settings),
+            base=_base(settings, engine.slots(settings, held).rank),
+            traffic=traffic,
         )
         with Refresher(database, settings, embedder, artifacts) as index, keeper:
             assistant = Assistant(
@@ -50,14 +79,17 @@ def run(settings: Settings) -> None:
                 model=keeper.model,
                 retrieval=settings.retrieval,
                 serving=settings.serving,
+                speak=traffic.speak,
             )
 
             def health() -> dict[str, Any]:
                 return {
                     "status": "ok" if running.is_up() else "degraded",
                     "engine": running.kind,
+                    "asleep": sharing.why() if sharing is not None and sharing.is_asleep else "",
                     "model": models.base_spec(settings),
                     "adapter": keeper.served.called,
+                    "adapters": keeper.called(),
                     "index": {
                         "passages": len(index.index),
                         "looked_at": index.status.looked_at,
@@ -70,7 +102,15 @@ def run(settings: Settings) -> None:
     finally:
         running.stop()
         watch.join()
-        database.dispose()
+
+
+def _base(settings: Settings, rank: int) -> fit.Base:
+    """What adapters must fit. An engine elsewhere has a model that need not lie on this machine."""
+    spec = models.base_spec(settings)
+    if settings.serving.engine_url:
+        return fit.Base(name=spec, max_rank=rank)
+    folder = models.get(spec, settings.store.data)
+    return fit.Base(name=spec, identity=identity.of(folder, settings.store.data), max_rank=rank)
 
 
 def _listen(app: Any, settings: Settings) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import numpy
 import pytest
+from safetensors.numpy import save_file
 
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Evaluation, Outcome, Passage, PassageKind, Verdict
@@ -103,6 +106,14 @@ def speak() -> Iterator[Callable[[Script], FakeEngine]]:
     yield start
     for each in running:
         each.__exit__(None, None, None)
+
+
+def save_adapter(folder: Path, mark: int, **config: object) -> None:
+    """The two files of an adapter that engines would take; `mark` makes it one of its kind."""
+    weights = {"base_model.model.q_proj.lora_A.weight": numpy.full((8, 4), mark, numpy.float32)}
+    told = {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "bias": "none"} | config
+    save_file(weights, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps(told))
 
 
 def unscored() -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,16 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
-from lorekeeper import models
+from lorekeeper import identity, models
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import adapters as kept
 from lorekeeper.store import deployments, reading
 from lorekeeper.tables import adapters
 from serving import engine as engines
-from serving import gateway
+from serving import fit, gateway
 from serving.adapters import Keeper, promote
+from serving.traffic import Traffic
 from tests.lorekeeper.store.test_deployments import add_adapters
 from tests.serving.conftest import assistant, index_of, said, unscored
 from tests.serving.test_gateway import streamed
@@ -85,10 +86,12 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
         (v1,) = add_adapters(db, "v1")
         row = {"folder": folder, "hash": digest, "base_model": BASE, **unscored()}
         db.execute(update(adapters).where(adapters.c.id == v1).values(row))
-    keeper = Keeper(engine, artifacts, engine_url=vllm.url, base_model=BASE)
+    traffic = Traffic()
+    base = fit.Base(name=BASE, identity=identity.of(vllm.model, tmp_path), max_rank=32)
+    keeper = Keeper(engine, artifacts, engine_url=vllm.url, base=base, traffic=traffic)
     index = index_of([said("To deploy the billing service, run make ship from main.")], tmp_path)
     made = assistant(index, vllm.url, max_tokens=24, first_token_seconds=120.0)
-    answering = _with(made, keeper)
+    answering = replace(made, model=keeper.model, speak=traffic.speak)
     with TestClient(gateway.create(answering, engine, key="k", health=dict)) as client:
         before = _ask(client)
         assert (before["model"], before["level"]) == ("base", "base")
@@ -105,12 +108,6 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
             deployments.rollback(db, by="U1", why="back again")
         keeper.look()
         assert _ask(client)["model"] == "base"
-
-
-def _with(made: Any, keeper: Keeper) -> Any:
-    from dataclasses import replace
-
-    return replace(made, current=keeper.current)
 
 
 def _ask(client: TestClient, model: str = "lorekeeper") -> dict[str, Any]:

@@ -12,12 +12,16 @@ from lorekeeper.tables import adapters, datasets, runs
 
 def add_adapters(db: Connection, *names: str) -> list[int]:
     """Rows of adapters as a finished run leaves them; only what deployments read is real."""
-    dataset = db.execute(
+    dataset = add_dataset(db)
+    return [_add_adapter(db, dataset, name) for name in names]
+
+
+def add_dataset(db: Connection) -> int:
+    return db.execute(
         insert(datasets)
         .values(name="d1", hash="h", folder="f", train=1, heldout=1, created_by="U1", created_at=1)
         .returning(datasets.c.id)
     ).scalar_one()
-    return [_add_adapter(db, dataset, name) for name in names]
 
 
 def _add_adapter(db: Connection, dataset: int, name: str) -> int:
