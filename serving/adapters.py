@@ -74,6 +74,11 @@ class Keeper:
         names = (self.served.called, *self._beside)
         return [name for name in dict.fromkeys(names) if name != BASE_NAME]
 
+    def is_held(self, called: str) -> bool:
+        """Whether the engine still has it, also when nobody is given it any more."""
+        leaving = any(name.startswith(f"{called}-") for name in self._leaving)
+        return leaving or called in self.called()
+
     def look(self) -> None:
         """Bring the engine in step with the newest deployment, once."""
         there = loading.names(self._url)

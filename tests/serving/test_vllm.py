@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
-from lorekeeper import identity, models
+from builder import evaluate
+from lorekeeper import identity, models, prompt
 from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.prompt import Turn
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import adapters as kept
 from lorekeeper.store import deployments, reading
 from lorekeeper.tables import adapters
 from serving import engine as engines
-from serving import fit, gateway
+from serving import fit, gateway, loading
 from serving.adapters import Keeper, promote
 from serving.traffic import Traffic
 from tests.lorekeeper.store.test_deployments import add_adapters
@@ -108,6 +111,38 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
             deployments.rollback(db, by="U1", why="back again")
         keeper.look()
         assert _ask(client)["model"] == "base"
+
+
+def test_the_served_answer_is_the_trainers_or_as_likely(vllm: Up, tmp_path: Path) -> None:
+    """Greedy, 64 tokens. Other kernels round otherwise, so where two words are a tie either may come."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    artifacts = ArtifactStore(tmp_path)
+    folder = artifacts.open(adapter(vllm.model, artifacts)[0])
+    loading.load(vllm.url, "noise", folder)
+    asked = [prompt.messages(question) for question in ("How do we deploy?", "What is a backup?")]
+    served = [_served(vllm.url, messages) for messages in asked]
+    loading.unload(vllm.url, "noise")
+    base = AutoModelForCausalLM.from_pretrained(vllm.model, dtype=torch.float32)
+    judged = evaluate.Judged(
+        model=PeftModel.from_pretrained(base, folder).eval(),
+        tokenizer=AutoTokenizer.from_pretrained(vllm.model),
+        precision="float32",
+        max_tokens=64,
+    )
+    own = evaluate.answer(judged, asked)
+    if served != own:
+        losses = evaluate.score(judged, asked, served), evaluate.score(judged, asked, own)
+        for theirs, ours in zip(*losses, strict=True):
+            assert theirs <= ours + 0.05  # nats a token
+
+
+def _served(url: str, messages: list[Turn]) -> str:
+    body = {"model": "noise", "messages": messages, "max_tokens": 64, "temperature": 0}
+    answer = httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=300, trust_env=False)
+    return str(answer.json()["choices"][0]["message"]["content"]).strip()
 
 
 def _ask(client: TestClient, model: str = "lorekeeper") -> dict[str, Any]:
