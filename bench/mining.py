@@ -5,7 +5,8 @@ conversation. Recall is over the gold conversations that open with a question an
 another person: those that give a right pair. A conversation opens with a question when the first
 messages of its first speaker hold a question mark outside code and links, or one of them begins with a
 question word; that definition knows nothing of the miner. Beside it stands what needs no miner: the next
-message of somebody else after each message that asks. The last line is one JSON object.
+message of somebody else after each message that asks. How the channel is parted into conversations is
+measured on the same messages, beside cutting it at every pause of 15 minutes. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -24,12 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from lorekeeper.domain import Message
-from lorekeeper.questions import SURE, Found, asks, mine, question_for
+from lorekeeper.questions import SURE, Found, asks, conversations, mine, question_for
 from lorekeeper.redact import redact
 from lorekeeper.slack_export import open_export
 from lorekeeper.text import mrkdwn_to_markdown
 
 BANDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+PAUSE = 15 * 60.0  # seconds
 CONTEXT = 30  # messages before an answer, as where a person reacts to it
 _ASIDE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|\]\([^)]*\)", re.DOTALL)
 _QUESTION_WORD = re.compile(
@@ -49,22 +51,24 @@ def main(
     """Measure precision and recall of mining, and the baseline."""
     known = _gold(gold)
     said = [message for message in _messages(export) if message.ts in known]
-    conversations = _conversations(said, known)
+    together = _conversations(said, known)
     found = mine(said)
     sure = [pair for pair in found if pair.confidence >= SURE]
     middle = said[len(said) // 2].at
     halves = {
-        "first half": _figures(sure, conversations, known, until=middle),
-        "second half": _figures(sure, conversations, known, since=middle),
+        "first half": _figures(sure, together, known, until=middle),
+        "second half": _figures(sure, together, known, since=middle),
     }
     figures: dict[str, object] = {
         "messages": len(said),
-        "conversations": len(conversations),
-        **_figures(sure, conversations, known),
+        "conversations": len(together),
+        **_figures(sure, together, known),
         "baseline_precision": round(_share(_next_by_someone_else(said), known), 3),
         "halves": halves,
         "precision_by_confidence": _by_confidence(found, known),
         "question_for_agrees": round(_agreement(said, sure, known), 3),
+        "parted": _truth(conversations(said), known),
+        "parted_by_pauses": _truth(_stretches(said), known),
     }
     _show(figures)
     print(json.dumps(figures))
@@ -72,7 +76,7 @@ def main(
 
 def _figures(
     sure: Sequence[Found],
-    conversations: dict[str, list[Message]],
+    together: dict[str, list[Message]],
     known: Gold,
     *,
     since: float = 0.0,
@@ -82,7 +86,7 @@ def _figures(
     right = {known[p.question.ts] for p in here if known[p.question.ts] == known[p.answer.ts]}
     wanted = {
         name
-        for name, said in conversations.items()
+        for name, said in together.items()
         if since <= said[0].at < until and _opens_with_a_question(said)
     }
     return {
@@ -135,6 +139,34 @@ def _agreement(said: Sequence[Message], sure: Sequence[Found], known: Gold) -> f
         asked = question_for(said[at], said[max(0, at - CONTEXT) : at])
         right += asked is not None and known[asked.ts] == known[pair.answer.ts]
     return right / max(1, len(sure))
+
+
+def _truth(parted: Iterable[Sequence[Message]], known: Gold) -> dict[str, float]:
+    """How truly a channel is parted into conversations: B-cubed (Bagga and Baldwin 1998), message by message."""
+    parts = [Counter(known[message.ts] for message in part) for part in parted]
+    whole = sum(parts, Counter[str]())
+    count = whole.total()
+    precision = sum(n * n / part.total() for part in parts for n in part.values()) / count
+    recall = sum(n * n / whole[name] for part in parts for name, n in part.items()) / count
+    f1 = 2 * precision * recall / (precision + recall)
+    return {
+        "precision": round(precision, 3),
+        "recall": round(recall, 3),
+        "f1": round(f1, 3),
+        "conversations": len(parts),
+    }
+
+
+def _stretches(said: Sequence[Message]) -> Iterable[list[Message]]:
+    """What needs no parting: the channel, cut where nobody spoke for a while."""
+    together: list[Message] = []
+    for message in said:
+        if together and message.at - together[-1].at > PAUSE:
+            yield together
+            together = []
+        together.append(message)
+    if together:
+        yield together
 
 
 def _messages(export: Path) -> list[Message]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +21,6 @@ from rich.table import Table
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Models, Retrieval, Settings
-from retrieval import lexical
 from retrieval.chunks import STEP
 from retrieval.embed import Embedder, load
 from retrieval.fuse import by_ranks
@@ -99,19 +97,16 @@ def _sections(passages: Iterable[Passage]) -> list[tuple[str, str, frozenset[str
 
 
 def _ways(index: Index, model: Embedder) -> dict[str, Callable[[str], list[str]]]:
-    everything = np.ones(len(index), dtype=bool)
+    everything = index.visible(EVERYONE)
 
     def names(rows: Iterable[int]) -> list[str]:
         return [index.passages[row].id for row in rows]
 
     def words(question: str) -> list[int]:
-        scores = index.words.scores(question, visible=everything)
-        return [int(row) for row in lexical.best(scores, POOL)]
+        return index.by_words(question, everything, POOL)
 
     def meaning(question: str) -> list[int]:
-        assert index.meanings is not None
-        asked = model.question(question)
-        return [int(row) for row in index.meanings.nearest(asked, visible=everything, k=POOL)]
+        return index.by_meaning(model.question(question), everything, POOL)
 
     return {
         "BM25": lambda question: names(words(question)),

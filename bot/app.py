@@ -11,7 +11,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from sqlalchemy import Engine
 
-from bot import backfill, cards, history, listeners, reply
+from bot import backfill, cards, files, history, listeners, reply
 from bot.desk import Desk, Json, set_up
 from bot.door import door
 from bot.reply import Question
@@ -75,9 +75,9 @@ def keep_event(desk: Desk) -> Callable[..., BoltResponse | None]:
 
 
 def lane_of(event: Json) -> str | None:
-    """What happens in one channel is worked on in the order in which it happened."""
+    """What happens in one channel, or to one file, is worked on in the order in which it happened."""
     item = event.get("item") or {}
-    channel = event.get("channel") or item.get("channel")
+    channel = event.get("file_id") or event.get("channel") or item.get("channel")
     return channel.get("id") if isinstance(channel, dict) else channel
 
 
@@ -88,6 +88,7 @@ def worker(app: App, desk: Desk) -> Callable[[Event], str | None]:
         "backfill": door(desk, _read_history),
         "import": door(desk, _import),
         "card": door(desk, _show_card),
+        "file": door(desk, _look_at_file),
     }
 
     def work(event: Event) -> str | None:
@@ -143,6 +144,10 @@ def _import(desk: Desk, body: Json) -> None:
 
 def _show_card(desk: Desk, body: Json) -> None:
     cards.show(desk, body["pair"])
+
+
+def _look_at_file(desk: Desk, body: Json) -> None:
+    files.look(desk, body["file"])
 
 
 def _claimed_request(body: Json) -> BoltRequest:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from bot import mirror
+from bot import files, mirror
 from bot.desk import Desk, Json
 from bot.threads import is_spoken, read
 from lorekeeper.placeholders import placeholders_of
@@ -90,6 +90,8 @@ def _keep_thread(desk: Desk, channel: str, raw: Json) -> int:
     What is stored already is newer than what a page says, and stays.
     """
     raws = [raw] if not raw.get("reply_count") else _replies(desk, channel, raw["ts"])
+    for each in filter(is_spoken, raws):
+        files.ask_for(desk, each.get("files") or (), f"{channel}:{each['ts']}")
     kept = 0
     with desk.engine.begin() as db:
         stored = messages.thread(db, channel, raw["ts"])

@@ -10,8 +10,8 @@ from bot.access import Right
 from bot.desk import Desk
 from lorekeeper.domain import Pair
 from lorekeeper.errors import BadInput, NotAllowed
-from lorekeeper.links import place_of
-from lorekeeper.store import adapters, answers, datasets, messages, pairs, people, reading
+from lorekeeper.links import file_of, place_of
+from lorekeeper.store import adapters, answers, datasets, files, messages, pairs, people, reading
 
 ME = "@me"
 
@@ -22,18 +22,22 @@ class Forgotten:
 
     messages: int
     pairs: int
+    files: int
     versions: tuple[str, ...]  # dataset versions that hold one of the pairs; they never change
     adapters: tuple[str, ...]  # adapters that were trained on one of those
 
 
 def forget(desk: Desk, what: str, *, by: str) -> Forgotten:
-    """Forget a message (its link), or everything that this person wrote (`@me`).
+    """Forget a message or a file (its link), or everything that this person wrote and shared (`@me`).
 
     Raises:
-        BadInput: it is neither a link to a message nor `@me`, or nothing is kept of it.
-        NotAllowed: it is somebody else's message, and the person is no reviewer of its channel.
+        BadInput: it is neither a link to one of those nor `@me`, or nothing is kept of it.
+        NotAllowed: it is somebody else's, and the person is no reviewer of its channel.
     """
-    return _everything_of(desk, by) if _means_me(what, by) else _message(desk, what, by)
+    if _means_me(what, by):
+        return _everything_of(desk, by)
+    file_id = file_of(what)
+    return _file(desk, file_id, by) if file_id else _message(desk, what, by)
 
 
 def opt_out(desk: Desk, *, by: str) -> bool:
@@ -69,9 +73,29 @@ def _message(desk: Desk, link: str, by: str) -> Forgotten:
     return _told(desk, gone, count=1 if message is not None else 0)
 
 
+def _file(desk: Desk, file_id: str, by: str) -> Forgotten:
+    with reading(desk.engine) as db:
+        file = files.get(db, file_id)
+    if file is None:
+        raise BadInput("Nothing is kept of that file.", fix="Check the link.")
+    reviews = any(
+        desk.access.may(by, Right.REVIEW, channel)
+        and desk.access.may_see(by, mirror.describe_or_unknown(desk, channel).scope)
+        for channel in file.channels
+    )
+    if by != file.author and not reviews:
+        raise NotAllowed(
+            "That file is somebody else's.", fix="Who shared it, or a reviewer, can forget it."
+        )
+    with desk.engine.begin() as db:
+        files.forget(db, file_id)
+    return _told(desk, [], count=0, shared=1)
+
+
 def _everything_of(desk: Desk, user: str) -> Forgotten:
     with reading(desk.engine) as db:
         places = messages.written_by(db, user)
+        shared = files.written_by(db, user)
     gone = mirror.erase(desk, places, by=user, why="was forgotten on request")
     with desk.engine.begin() as db:
         gone += [
@@ -79,16 +103,19 @@ def _everything_of(desk: Desk, user: str) -> Forgotten:
             for pair in pairs.written_by(db, user)
         ]
         answers.forget_asker(db, user)
-    return _told(desk, gone, count=len(places))
+        for file_id in shared:
+            files.forget(db, file_id)
+    return _told(desk, gone, count=len(places), shared=len(shared))
 
 
-def _told(desk: Desk, gone: Sequence[Pair], *, count: int) -> Forgotten:
+def _told(desk: Desk, gone: Sequence[Pair], *, count: int, shared: int = 0) -> Forgotten:
     with reading(desk.engine) as db:
         versions = datasets.holding(db, [pair.id for pair in gone])
         trained = [a.name for a in adapters.all(db) if a.dataset_id in {v.id for v in versions}]
     return Forgotten(
         messages=count,
         pairs=len(gone),
+        files=shared,
         versions=tuple(version.name for version in versions),
         adapters=tuple(trained),
     )

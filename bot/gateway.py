@@ -28,6 +28,7 @@ class Piece:
 
     text: str = ""
     status: str = ""
+    before: int = 0  # with the status "waiting": how many questions are before this one
     scopes: tuple[str, ...] = ()  # with the status "writing": of what the answer is made from
     answer: Answer | None = None
 
@@ -51,7 +52,7 @@ def ask(settings: Serving, asking: Asking) -> Generator[Piece, None, None]:
     """Stream the answer. Closing the iterator stops the engine.
 
     Raises:
-        NotReachable: the gateway does not answer, or breaks off.
+        NotReachable: the gateway does not answer, breaks off, or has too much to do.
         BadInput: the gateway refuses the key or the question.
     """
     import openai
@@ -69,6 +70,10 @@ def ask(settings: Serving, asking: Asking) -> Generator[Piece, None, None]:
         raise NotReachable(
             "I cannot answer right now: the answering service does not answer.",
             fix="Try again in a minute; whoever runs me can look at `lore serve`.",
+        ) from error
+    except openai.RateLimitError as error:
+        raise NotReachable(
+            f"I cannot answer right now. {_reason(error)}", fix="Nothing was asked yet."
         ) from error
     except openai.APIStatusError as error:
         raise BadInput(
@@ -115,6 +120,7 @@ def _piece(chunk: Any) -> Piece:
     return Piece(
         text=text or "",
         status=ours.get("status", ""),
+        before=ours.get("before", 0),
         scopes=tuple(ours.get("scopes", ())),
         answer=answer,
     )

@@ -13,7 +13,7 @@ from bot.threads import is_spoken, read
 from lorekeeper.domain import Channel, Message, Pair, PairState
 from lorekeeper.placeholders import placeholders_of
 from lorekeeper.redact import redact
-from lorekeeper.store import messages, pairs, people, reading
+from lorekeeper.store import files, messages, pairs, people, reading
 
 BY = "slack"  # who moves a pair when its source was edited or deleted
 
@@ -61,6 +61,14 @@ def change(desk: Desk, channel: str, raw: Json, before: Json) -> None:
     message = _store(desk, channel, raw)
     if message is not None:
         _look_again(desk, message)
+
+
+def pin(desk: Desk, channel: str, raw: Json, *, is_pinned: bool) -> None:
+    """People pinned a message, or took that back; one that is not stored yet is stored first."""
+    if is_pinned:
+        keep(desk, channel, raw)
+    with desk.engine.begin() as db:
+        messages.pin(db, channel, raw["ts"], is_pinned=is_pinned)
 
 
 def forget(desk: Desk, channel: str, ts: str) -> None:
@@ -125,6 +133,7 @@ def forget_channel(desk: Desk, channel: str) -> None:
     """The bot left, or the channel is gone: what was not saved by anybody goes with it."""
     with desk.engine.begin() as db:
         messages.remove_channel(db, channel)
+        files.remove_channel(db, channel)
 
 
 def _look_again(desk: Desk, message: Message) -> None:

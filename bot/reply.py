@@ -42,6 +42,7 @@ PLACE_GONE = {"thread_not_found", "channel_not_found", "not_in_channel", "is_arc
 """The question, or the bot's seat, was taken away while it was answered: nobody is left to tell."""
 
 STATUS = {
+    "waiting": "is waiting: {} before you…",
     "searching": "is searching what was said…",
     "writing": "is writing…",
     "": "is searching what was said…",
@@ -106,7 +107,7 @@ def heard(desk: Desk, channel: str, raw: Json) -> None:
 
 def ask(desk: Desk, question: Question, *, again: str = "") -> None:
     """Put the question in the inbox. `again` names a new try, which is a question of its own."""
-    desk.inbox.put(_event_id(question.channel, question.ts) + again, _payload(question))
+    desk.inbox.put(events.question_id(question.channel, question.ts) + again, _payload(question))
 
 
 def answer(desk: Desk, question: Question) -> None:
@@ -137,7 +138,7 @@ def answer(desk: Desk, question: Question) -> None:
 def edited(desk: Desk, channel: str, raw: Json) -> None:
     """The question was edited: one that is being answered, or was while it was edited, is answered as
     it reads now; one that mentions the bot only now is asked now."""
-    question, event_id = question_of(desk, channel, raw), _event_id(channel, raw["ts"])
+    question, event_id = question_of(desk, channel, raw), events.question_id(channel, raw["ts"])
     with desk.engine.begin() as db:
         waits = events.amend(db, event_id, _payload(question))
         begun = events.amend(db, event_id, _payload(question), state="claimed")
@@ -156,8 +157,8 @@ def edited(desk: Desk, channel: str, raw: Json) -> None:
 def withdrawn(desk: Desk, channel: str, ts: str) -> None:
     """The question was deleted: whoever is answering it stops, or nobody begins."""
     with desk.engine.begin() as db:
-        events.amend(db, _event_id(channel, ts), None)
-        events.amend(db, _event_id(channel, ts), None, state="claimed")
+        events.amend(db, events.question_id(channel, ts), None)
+        events.amend(db, events.question_id(channel, ts), None, state="claimed")
     asked = desk.asking.about(channel, ts)
     if asked is not None:
         asked.withdraw()
@@ -224,10 +225,6 @@ def asking_of(
     )
 
 
-def _event_id(channel: str, ts: str) -> str:
-    return f"ask:{channel}:{ts}"
-
-
 def _payload(question: Question) -> Json:
     return {"type": "question", **asdict(question)}
 
@@ -255,7 +252,7 @@ def _spoke_last(desk: Desk, channel: str, raw: Json) -> bool:
 def _catch_up(desk: Desk, question: Question, asked: Asked) -> None:
     """What was edited or deleted after the question was claimed, and before anybody could be told."""
     with reading(desk.engine) as db:
-        now = events.asked(db, _event_id(question.channel, question.ts))
+        now = events.asked(db, events.question_id(question.channel, question.ts))
     if now:
         asked.edit(now["text"])
     elif now is not None:
@@ -317,7 +314,7 @@ def _write(
                 return None
             is_shown = is_shown or piece.status == "writing"
             if piece.status and not piece.text and is_shown:
-                _status(desk, question, piece.status)
+                _status(desk, question, _doing(piece))
             if piece.text and is_shown:
                 writing.write(unpinged(desk, piece.text))
             made = piece.answer or made
@@ -326,6 +323,11 @@ def _write(
     if not may_still_see(desk, asking, made.scopes):
         made = replace(made, people=())  # nothing was quoted; nor is anybody named
     return None if asked.interrupted else made
+
+
+def _doing(piece: gateway.Piece) -> str:
+    """Whoever waits is told the place."""
+    return STATUS.get(piece.status, piece.status).format(piece.before)
 
 
 def _finish(desk: Desk, question: Question, writing: Writing, made: Answer) -> None:

@@ -41,6 +41,8 @@ class ScriptedGateway:
         self.scopes: tuple[str, ...] = (PUBLIC,)
         """Of what the answers are made from."""
         self.refuse_with: int | None = None
+        self.before: int | None = None
+        """How many questions wait before each one, which the script then says."""
         self.between_pieces: Callable[[], None] = lambda: None
         self.gave_up = threading.Event()
         """Set when the reader went away before the end."""
@@ -114,6 +116,9 @@ def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Connection", "close")
             self.end_headers()
+            if gateway.before is not None:
+                self._chunk("", {"status": "waiting", "before": gateway.before})
+                gateway.between_pieces()
             self._chunk("", {"status": "searching"})
             pieces = gateway.say(body["messages"][-1]["content"])
             for piece in pieces:

@@ -100,6 +100,7 @@ def read(
         thread_ts=thread_ts,
         permalink=permalink(me.url, channel, raw["ts"], thread_ts),
         is_bot=bool(raw.get("bot_id")),
+        is_pinned=channel in (raw.get("pinned_to") or ()),
         edited_ts=(raw.get("edited") or {}).get("ts"),
     )
     return message, clean.kinds

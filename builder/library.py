@@ -13,7 +13,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Settings
 from lorekeeper.store import reading
-from retrieval import embed, evidence, index, refresh, sources
+from retrieval import embed, evidence, index, recorded, sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def open_library(
     embedder = embed.load(settings.models.embedder, settings.store.data)
     with reading(engine) as db:
         wanted = list(sources.collect(db, settings, embedder))
-    previous = refresh.last(engine, embedder, artifacts)
+    previous = recorded.last(engine, embedder, artifacts)
     return Library(
         index=index.build(wanted, embedder, artifacts, previous),
         embedder=embedder,

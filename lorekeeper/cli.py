@@ -41,6 +41,8 @@ COMMANDS = (
     Command("rollback", "serving.cli", "rollback", "Serve again what was served before."),
     Command("index", "retrieval.cli", "index", "Build the index, or show its state."),
     Command("models", "lorekeeper.models_cli", "models", "Fetch or convert a model."),
+    Command("keys", "serving.cli", "keys", "Make, list and revoke keys of the gateway."),
+    Command("mcp", "serving.cli", "mcp", "Serve ask, search and propose to another assistant, over stdio."),
     Command("bot", "bot.cli", "bot", "Run the Slack bot.", "Processes"),
     Command("serve", "serving.cli", "serve", "Run the engine, the index and the gateway.", "Processes"),
     Command("worker", "builder.cli", "worker", "Run the queue's worker.", "Processes"),
@@ -125,6 +127,7 @@ _EXTRAS = {
     "accelerate": "train", "matplotlib": "train", "psutil": "train", "gguf": "train",
     "faiss": "retrieval", "bm25s": "retrieval", "sentence_transformers": "retrieval",
     "Stemmer": "retrieval", "numpy": "retrieval", "psycopg": "postgres",
+    "mcp": "mcp",
 }  # fmt: skip
 
 

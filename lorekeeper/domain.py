@@ -32,6 +32,7 @@ class Origin(StrEnum):
     COMMAND = "command"
     CORRECTION = "correction"
     IMPORT = "import"
+    PROPOSED = "proposed"  # by another program, through the gateway
     MINED = "mined"  # found by the miner, vouched for by nobody yet
 
 
@@ -93,6 +94,7 @@ class Level(StrEnum):
 class PassageKind(StrEnum):
     PAIR = "pair"
     THREAD = "thread"
+    FILE = "file"  # or a canvas, shared in a channel
     DOCUMENT = "document"
 
 
@@ -151,6 +153,7 @@ class Message:
     thread_ts: str | None = None
     permalink: str = ""
     is_bot: bool = False
+    is_pinned: bool = False
     edited_ts: str | None = None
 
     @property
@@ -161,6 +164,20 @@ class Message:
     @property
     def at(self) -> float:
         return float(self.ts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedFile:
+    """A file or a canvas that is shared in channels of the bot: its text, redacted, as Markdown."""
+
+    id: str
+    title: str
+    author: str  # Slack user id of who brought it
+    text: str  # empty where it cannot be read
+    url: str
+    at: float  # when it was made
+    channels: tuple[str, ...]  # where it is shared; who may see one of them may see it
+    reason: str = ""  # why it cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,8 +382,14 @@ class Passage:
     author: str = ""
     at: float = 0.0
     conversation: str = ""  # "CHANNEL/ROOT_TS" for what was said in Slack
-    messages: tuple[str, ...] = ()  # "CHANNEL/TS" of every message that it quotes
+    messages: tuple[
+        str, ...
+    ] = ()  # "CHANNEL/TS" of every message that it quotes, "CHANNEL/ID" of a file
     pair_id: int | None = None  # of an approved pair
+    is_pinned: bool = False  # people pinned a message that it quotes
+    parent: str = ""  # shared by the parts of one section or conversation
+    part: int = 0  # its place among those
+    lead: int = 0  # characters at its beginning that every part repeats: the headings, the question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,3 +476,27 @@ class Feedback:
     reason: str = ""
     pair_id: int | None = None  # the candidate made from the correction
     at: float = 0.0
+
+
+class KeyScope(StrEnum):
+    """What the holder of a key may do at the gateway."""
+
+    ASK = "ask"  # from public sources
+    ASK_AS = "ask:as"  # for somebody: name the asker, the place, and what may be quoted there
+    SEARCH = "search"
+    PROPOSE = "propose"  # candidates for review
+    EMBED = "embed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key of the gateway. The key itself is nowhere; `hash` is the SHA-256 of it."""
+
+    id: int
+    name: str
+    hash: str
+    scopes: tuple[KeyScope, ...]
+    per_minute: int  # requests; 0: any number
+    created_by: str
+    created_at: float
+    revoked_at: float | None = None

@@ -1,4 +1,4 @@
-"""A message's place in, its address out, and the way back."""
+"""A message's place in, its address out, and the way back; and what file an address is of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from lorekeeper.errors import BadInput
 
 _LINK = re.compile(r"/archives/([A-Z0-9]+)/p(\d{10})(\d{6})")
+_FILE = re.compile(r"/(?:files|docs)/[A-Z0-9]+/(F[A-Z0-9]+)(?:[/?#>|]|\s*$)")
 _REDIRECT = re.compile(r"/app_redirect\?channel=([A-Z0-9]+)&(?:amp;)?message_ts=(\d{10}\.\d{6})")
 
 
@@ -40,3 +41,9 @@ def place_of(link: str) -> tuple[str, str]:
         "That is not a link to a message.",
         fix="Use *Copy link* in the message's menu, and paste it.",
     )
+
+
+def file_of(link: str) -> str:
+    """The id of the file or canvas that a link opens; "" where it opens none."""
+    found = _FILE.search(link)
+    return found[1] if found is not None else ""

@@ -60,6 +60,14 @@ def instructions(style: str = "", *, with_passages: bool = True) -> str:
     return INSTRUCTIONS + (WITH_PASSAGES if with_passages else "") + asked
 
 
+def sources(passages: Sequence[Passage]) -> str:
+    """The passages under their numbers, from 1, without what gives orders in them."""
+    quoted = "\n\n".join(
+        f"[{number}] {without_orders(p.text.strip())}" for number, p in enumerate(passages, 1)
+    )
+    return f"Sources:\n{quoted}"
+
+
 def as_text(said: str) -> str:
     """The same to a reader, but to no tokenizer a mark that ends a turn or begins another one.
 
@@ -71,7 +79,4 @@ def as_text(said: str) -> str:
 def _with_sources(question: str, passages: Sequence[Passage]) -> str:
     if not passages:
         return question
-    quoted = "\n\n".join(
-        f"[{number}] {without_orders(p.text.strip())}" for number, p in enumerate(passages, 1)
-    )
-    return f"Sources:\n{quoted}\n\nQuestion: {question}"
+    return f"{sources(passages)}\n\nQuestion: {question}"

@@ -1,4 +1,5 @@
-"""Messages of a channel in; which message asks, which one answers it, and how sure that is, out.
+"""Messages of a channel in; which message asks, which one answers it and how sure that is, and which
+belong to one conversation, out.
 
 Real channels are flat and several conversations run at once. Which turns belong together is weighed by
 the cues that the literature on chat disentanglement found to tell most (Elsner & Charniak 2010): how long
@@ -13,9 +14,10 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lorekeeper.domain import Message
+from lorekeeper.similar import topic
 
 TURN_GAP = 180.0  # seconds within which one person's messages in a row are one turn
 LONGEST_TURN = 50  # messages; somebody who writes on and on speaks several turns
@@ -33,6 +35,11 @@ TALKING = 0.5  # each of the two who spoke in the half hour before: a conversati
 ANSWERED = 1.0  # the asker speaks next after the answer
 ASKS_BACK = -1.0  # the answer is a question
 PLAUSIBLE = 2.0  # the next turn of somebody else, when nothing speaks against it
+LULL = 3600.0  # seconds of silence after which no conversation goes on
+ASKS_ANEW = -3.0  # somebody who had no part in the conversation asks: mostly that opens another one
+SAME_WORDS = 1.0  # the two turns share a telling word
+OWN = 1.0  # the same person goes on
+LONGEST_CONVERSATION = 200  # turns; what is longer is cut into passages at any rate
 SPREAD = 1.5  # logits of score that are one logit of confidence: cues are not independent
 
 _ASKS = re.compile(
@@ -143,6 +150,77 @@ def mine_flat(messages: Iterable[Message]) -> Iterator[Found]:
         if _asks(question):
             yield from _best_answer(list(before), question, list(ahead))
         before.append(question)
+
+
+def conversations(messages: Iterable[Message]) -> Iterator[tuple[Message, ...]]:
+    """Messages of a channel outside threads, by time, parted into conversations; every message is in one.
+
+    A turn joins the conversation of the earlier turn that it likeliest goes on from, or opens another
+    one where nothing speaks for that more than against it. Only conversations that may still go on are
+    kept: memory does not grow, and each turn is weighed against some dozen others.
+    """
+    recent: deque[_Place] = deque(maxlen=ANSWERS)
+    open_: list[_Talk] = []
+    for turn in _turns(messages):
+        over = [talk for talk in open_ if turn.begins - talk.ends > LULL]
+        yield from (talk.messages() for talk in over)
+        open_ = [talk for talk in open_ if talk not in over]
+        talk = _goes_on_from(turn, list(recent)) or _Talk()
+        if talk not in open_ or len(talk.turns) >= LONGEST_CONVERSATION:
+            talk = _Talk()
+            open_.append(talk)
+        talk.turns.append(turn)
+        recent.append(_Place(turn, talk, topic(turn.text)))
+    yield from (talk.messages() for talk in open_)
+
+
+@dataclass(slots=True, eq=False)
+class _Talk:
+    """A conversation that may still go on."""
+
+    turns: list[Turn] = field(default_factory=list)
+
+    @property
+    def ends(self) -> float:
+        return self.turns[-1].ends
+
+    def messages(self) -> tuple[Message, ...]:
+        return tuple(message for turn in self.turns for message in turn.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A turn, the conversation that it is in, and the words that say what it is about."""
+
+    turn: Turn
+    talk: _Talk
+    words: frozenset[str]
+
+
+def _goes_on_from(turn: Turn, recent: Sequence[_Place]) -> _Talk | None:
+    """The conversation that the turn belongs to; None where it opens another one."""
+    about = topic(turn.text)
+    scored = [
+        (_belongs(place, len(recent) - 1 - at, turn, about), at)
+        for at, place in enumerate(recent)
+        if turn.begins - place.turn.ends <= LULL
+    ]
+    score, at = max(scored, default=(-math.inf, 0))
+    return recent[at].talk if scored and _confidence(score) > 0.5 else None
+
+
+def _belongs(place: _Place, between: int, turn: Turn, about: frozenset[str]) -> float:
+    """Evidence, in logits, that a turn goes on from an earlier one."""
+    before = place.turn
+    is_named, is_asked = before.author in turn.mentions, turn.author in before.mentions
+    is_own = before.author == turn.author
+    takes_part = any(each.author == turn.author for each in place.talk.turns)
+    score = NAMED * is_named - NAMED * (bool(turn.mentions) and not is_named and not is_own)
+    score += ASKED * is_asked + ASKED_OTHERS * (bool(before.mentions) and not (is_asked or is_own))
+    score += 0.0 if is_named or is_asked else BETWEEN * between
+    score += MINUTES * math.log1p(max(0.0, turn.begins - before.ends) / 60)
+    score += OWN * is_own + TALKING * takes_part + SAME_WORDS * bool(about & place.words)
+    return score + ASKS_ANEW * (_asks(turn) and not takes_part and not is_named)
 
 
 def mine_thread(thread: Sequence[Message]) -> Found | None:

@@ -131,11 +131,27 @@ class Retrieval(Section):
     """What is searched, and how."""
 
     documents: tuple[str, ...] = ()
-    """Folders of Markdown, text and HTML that everyone may see, and `pydoc` for Python's own language reference."""
+    """What everyone may see: folders and git checkouts (Markdown, text, HTML, CSV, and with the extra `docs` PDF, Word, PowerPoint and Excel), web pages and sitemaps by their `https://` address, and `pydoc` for Python's own language reference. `FOLDER=https://wiki.example.com/ops` names a folder's pages by their address there."""
+    files: bool = True
+    """Whether files and canvases that are shared in the bot's channels are read, for those who can see them there."""
+    largest_file: Annotated[int, Field(ge=1)] = 20_000_000
+    """Bytes; a larger file or web page is left out, and named."""
+    convert_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long a PDF or an Office file may take to be read, in a process of its own."""
+    convert_megabytes: Annotated[int, Field(ge=256)] = 2048
+    """How much memory that process may take."""
+    pages_hours: Annotated[float, Field(gt=0)] = 6.0
+    """How often web pages are looked at again."""
+    most_pages: Annotated[int, Field(ge=1)] = 2_000
+    """Pages that are taken of one sitemap; what is beyond is left out, and named."""
+    private_pages: bool = False
+    """Whether web pages may be read from addresses inside private networks, such as an intranet's wiki."""
     passages: Annotated[int, Field(ge=1, le=50)] = 4
     """How many passages an answer may use."""
     chunk_tokens: Annotated[int, Field(ge=32, le=2048)] = 200
     """Longest passage, in the embedder's own tokens."""
+    vectors: Literal["full", "quantised"] = "full"
+    """How vectors are held when there are more than 10,000: as they are, or in a quarter of the memory (a byte a number). `lore index explain` measures what either finds."""
     min_evidence: Annotated[float, Field(ge=0, le=2)] = 0.7
     """A question is answered when a passage has at least this evidence: its cosine similarity to the question plus the share of the question's telling words that it holds. Below it the bot says that it doesn't know. `python -m bench.citations` measures both kinds of error."""
     refresh_seconds: Annotated[float, Field(gt=0)] = 2.0
@@ -201,7 +217,15 @@ class Serving(Section):
     gateway_port: Port = 8200
     """Where `lore serve` listens."""
     gateway_key: SecretStr = SecretStr("")
-    """Key that callers of the gateway send as a bearer token. Without it, only public passages are used."""
+    """The bot's own key, which opens everything at the gateway. Others get keys of their own: `lore keys add`."""
+    keyless_per_minute: Annotated[int, Field(ge=0)] = 600
+    """How many questions a minute each address may ask without a key, from public sources; 0: a key is needed."""
+    at_once: Annotated[int, Field(ge=1)] = 128
+    """How many questions are answered at once; what comes on top of that waits in a queue, and is told its place."""
+    queue: Annotated[int, Field(ge=0)] = 256
+    """How many questions may wait; one more is refused in words."""
+    queue_per_person: Annotated[int, Field(ge=1)] = 4
+    """How many of them may be one person's."""
     first_token_seconds: Annotated[float, Field(gt=0)] = 60.0
     """When the engine has said nothing for this long, the answer goes on without it."""
 

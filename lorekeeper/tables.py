@@ -78,9 +78,27 @@ messages = Table(
     Column("text", Text, nullable=False),
     Column("permalink", Text, nullable=False, default=""),
     Column("is_bot", Boolean, nullable=False, default=False),
+    Column("is_pinned", Boolean, nullable=False, default=False),
     Column("edited_ts", String(32)),
     Column("changed_at", Float, nullable=False),
     Index(None, "channel", "thread_ts", "ts"),  # a thread in its order
+    Index(None, "author"),
+    Index(None, "changed_at"),
+)
+
+# Files and canvases that are shared in channels, as redacted text.
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("author", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("channels", JSON, nullable=False),
+    Column("reason", Text, nullable=False, default=""),  # why there is no text
+    Column("changed_at", Float, nullable=False),
     Index(None, "author"),
     Index(None, "changed_at"),
 )
@@ -147,6 +165,7 @@ opted_out = Table(
 )
 
 # Messages that were deleted, or that somebody asked to forget: no export and no history brings them back.
+# A file stands under "file" in place of a channel, with its id as `ts`.
 forgotten = Table(
     "forgotten",
     metadata,
@@ -315,6 +334,27 @@ feedback = Table(
     Column("pair_id", Integer, ForeignKey("pairs.id")),
     Column("at", Float, nullable=False),
     UniqueConstraint("answer_id", "by"),
+)
+
+# Keys of the gateway, as hashes. A name is free again when its key was revoked.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("per_minute", Integer, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+    Index(
+        "uq_keys_live",
+        "name",
+        unique=True,
+        sqlite_where=Column("revoked_at", Float).is_(None),
+        postgresql_where=Column("revoked_at", Float).is_(None),
+    ),
 )
 
 # One holder for each name, for as long as its heart beats.

@@ -13,6 +13,11 @@ Fits = Callable[[str], bool]
 
 # A tokenizer may read a megabyte without a space as one unknown word; what reads the passage may not.
 CHARACTERS_PER_TOKEN = 12
+GAPS = (r"(?<=\n\n)", r"(?<=\n)", r"(?<=[.!?]\s)", r"(?<=\s)")
+CODE_GAPS = (
+    r"(?<=\n\n)(?=\S)",
+    *GAPS,
+)  # first between what stands at the margin: functions, classes
 STEP = " › "  # between the headings of a path
 
 
@@ -23,6 +28,12 @@ class Chunk:
     path: tuple[str, ...]  # headings, outermost first
     body: str
     anchor: str = ""  # of the nearest heading, as GitHub would name it
+    part: int = 0  # its place in its section
+
+    @property
+    def lead(self) -> int:
+        """Characters of the text that every part of the section begins with."""
+        return len(self.text) - len(self.body)
 
     @property
     def title(self) -> str:
@@ -50,6 +61,7 @@ class Talk:
 
     text: str
     keys: tuple[str, ...]  # the turns that it quotes, the question's not among them
+    lead: int = 0  # characters of the text that repeat the question
 
 
 def document(markdown: str, *, title: str, limit: int, count: Callable[[str], int]) -> list[Chunk]:
@@ -64,7 +76,8 @@ def document(markdown: str, *, title: str, limit: int, count: Callable[[str], in
         fits = _within(limit, count, opening=Chunk(path=path, body="x").text[:-1])
         blocks = ([lead] if lead else []) + section.blocks
         found += [
-            Chunk(path=path, body=body, anchor=section.anchor) for body in _packed(blocks, fits)
+            Chunk(path=path, body=body, anchor=section.anchor, part=part)
+            for part, body in enumerate(_packed(blocks, fits))
         ]
         if not blocks and not section.has_children:
             found.append(Chunk(path=path, body="", anchor=section.anchor))
@@ -84,29 +97,58 @@ def conversation(
         Talk(text=part, keys=())
         for part in (pieces(question, _within(limit, count)) if shown != question else [])
     ]
-    fits = _within(limit, count, opening=f"{shown}\n\n" if shown else "")
+    opening = f"{shown}\n\n" if shown else ""
+    fits = _within(limit, count, opening=opening)
     parts = ((turn.key, part) for turn in turns for part in _packed(_blocks(turn.text), fits))
     for keys, body in _gathered(parts, fits):
-        found.append(Talk(text=f"{shown}\n\n{body}" if shown else body, keys=keys))
+        found.append(Talk(text=opening + body, keys=keys, lead=len(opening)))
     if not found and shown:
         found.append(Talk(text=shown, keys=()))
     return found
 
 
-def pieces(text: str, fits: Fits) -> list[str]:
+def pieces(text: str, fits: Fits, gaps: tuple[str, ...] = GAPS) -> list[str]:
     """Cut at the widest gap that will do: paragraph, line, sentence, word, at last anywhere.
 
     The pieces joined are the text, to the letter. Each fits, unless a single character does not.
     """
     if fits(text) or len(text) == 1:
         return [text]
-    for gap in (r"(?<=\n\n)", r"(?<=\n)", r"(?<=[.!?]\s)", r"(?<=\s)"):
+    for gap in gaps:
         units = [unit for unit in re.split(gap, text) if unit]
         if len(units) > 1:
-            whole = (part for unit in units for part in pieces(unit, fits))
-            return list(_joined(whole, fits))
+            return list(_joined(units, fits, gaps))
     middle = len(text) // 2
-    return pieces(text[:middle], fits) + pieces(text[middle:], fits)
+    return pieces(text[:middle], fits, gaps) + pieces(text[middle:], fits, gaps)
+
+
+def _joined(units: list[str], fits: Fits, gaps: tuple[str, ...]) -> Iterator[str]:
+    """As many neighbours together as fit; one that alone does not fit, in pieces."""
+    at = 0
+    while at < len(units):
+        together = _most(units, at, fits)
+        if not together and len(units[at]) > 1:
+            *done, units[at] = pieces(units[at], fits, gaps)
+            yield from done
+            continue
+        together = max(together, 1)
+        yield "".join(units[at : at + together])
+        at += together
+
+
+def _most(units: list[str], at: int, fits: Fits) -> int:
+    """How many units from here on fit together: by doubling, then halving, so that few are counted."""
+
+    def fit(count: int) -> bool:
+        return at + count <= len(units) and fits("".join(units[at : at + count]))
+
+    most, step = 0, 1
+    while fit(most + step):
+        most, step = most + step, step * 2
+    while step > 1:
+        step //= 2
+        most += step if fit(most + step) else 0
+    return most
 
 
 @dataclass(slots=True)
@@ -212,24 +254,25 @@ def _packed(blocks: list[str], fits: Fits) -> Iterator[str]:
 
 
 def _cut(block: str, fits: Fits) -> list[str]:
-    """Code by lines, each part fenced again; a table by rows, each part with its head; else prose."""
+    """Code between functions, else lines, each part fenced again; a table by rows, each part with its
+    head; else prose."""
     lines = block.split("\n")
     fence = re.match(r"[ \t]*(`{3,}|~{3,})", lines[0])
     if fence and len(lines) > 1:
         closed = lines[-1].strip().startswith(fence[1]) and not lines[-1].strip(" \t`~")
         inner = lines[1:-1] if closed else lines[1:]
-        return _framed(lines[0] + "\n", "\n".join(inner), "\n" + fence[1], fits)
+        return _framed(lines[0] + "\n", "\n".join(inner), "\n" + fence[1], fits, CODE_GAPS)
     if len(lines) > 2 and re.fullmatch(r"[ \t|:\-]*-[ \t|:\-]*", lines[1]) and "|" in block:
         head = "\n".join(lines[:2]) + "\n"
-        return _framed(head, "\n".join(lines[2:]), "", fits)
+        return _framed(head, "\n".join(lines[2:]), "", fits, GAPS)
     return [part.strip("\n") for part in pieces(block, fits) if part.strip()]
 
 
-def _framed(opening: str, inner: str, closing: str, fits: Fits) -> list[str]:
+def _framed(opening: str, inner: str, closing: str, fits: Fits, gaps: tuple[str, ...]) -> list[str]:
     if not inner.strip() or not fits(f"{opening}x{closing}"):  # text like any other
         whole = f"{opening}{inner}{closing}"
         return [part.strip("\n") for part in pieces(whole, fits) if part.strip()]
-    parts = pieces(inner, lambda part: fits(f"{opening}{part}{closing}"))
+    parts = pieces(inner, lambda part: fits(f"{opening}{part}{closing}"), gaps)
     return [f"{opening}{part.strip(chr(10))}{closing}" for part in parts if part.strip()]
 
 
@@ -251,17 +294,6 @@ def _gathered(
         keys, body = (keys if key in keys else (*keys, key)), together
     if body:
         yield keys, body
-
-
-def _joined(parts: Iterable[str], fits: Fits) -> Iterator[str]:
-    current = ""
-    for part in parts:
-        if current and not fits(current + part):
-            yield current
-            current = ""
-        current += part
-    if current:
-        yield current
 
 
 def _shortened(text: str, fits: Fits) -> str:

@@ -1,22 +1,23 @@
-"""A folder, a file or `pydoc` in; Markdown documents with their source, and what was left out and why, out."""
+"""A folder, a file, a web address or `pydoc` in; Markdown documents with their source, and what was left out and why, out."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
 from lorekeeper.errors import NotFound
-from retrieval import language
-from retrieval.markup import markdown_of
+from lorekeeper.settings import Retrieval
+from retrieval import language, web
+from retrieval.checkout import Checkout, checkout, head
+from retrieval.extract import extracted
+from retrieval.formats import Unreadable, named
 
-LARGEST = 5_000_000  # bytes; a page for people is far smaller, a dump is not a page
-MARKDOWN = frozenset({".md", ".markdown"})
-HTML = frozenset({".html", ".htm"})
-TEXT = frozenset({".txt", ".rst", ".text"})
+REMEMBERED = 4_096  # converted files; a PDF that did not change is not read again
+DATA = Path("data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,12 @@ class Document:
     text: str
     url: str
     at: float = 0.0  # when it was last changed
+    author: str = ""  # of its last change, where git knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A file that was not read."""
+    """A file or a web page that was not read."""
 
     name: str
     reason: str
@@ -43,10 +45,17 @@ class Reading:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def read(source: str) -> Reading:
-    """Read `pydoc`, a file, or every page below a folder; `PATH=URL` names pages by that base URL.
+def read(
+    source: str,
+    settings: Retrieval | None = None,
+    data: Path = DATA,
+    check: Callable[[], None] = lambda: None,
+) -> Reading:
+    """Read `pydoc`, a file, every page below a folder, or the web pages that `web.fetch` brought.
 
-    Hidden files are passed over. A page that cannot be read is named in `left_out`; the rest is taken.
+    `PATH=URL` names a folder's pages by that base URL; in a git checkout they are named by the address
+    at their last commit. Hidden files are passed over. A page that cannot be read is named in
+    `left_out`; the rest is taken. `check` is called before each file; what it raises ends the reading.
 
     Raises:
         NotFound: there is no such file or folder.
@@ -58,32 +67,55 @@ def read(source: str) -> Reading:
                 for topic in language.topics()
             )
         )
-    root, base = _place(source)
-    taken, left_out = list[Document](), list[LeftOut]()
-    for path, problem in _files(root):
-        try:
-            if problem:
-                raise _Unreadable(problem)
-            taken.append(_document(path, root, base))
-        except _Unreadable as error:
-            left_out.append(LeftOut(name=str(path), reason=str(error)))
-    return Reading(documents=tuple(taken), left_out=tuple(left_out))
+    if web.is_address(source):
+        return _fetched(source, data)
+    return _of_folder(source, settings or Retrieval(), check)
 
 
-def stamp(source: str) -> tuple[tuple[str, int, int], ...]:
+def stamp(source: str, data: Path = DATA) -> tuple[tuple[str, int, int], ...]:
     """Changes when a page is added, changed or removed: names, times and sizes, nothing read."""
     if source == "pydoc":
         return ()
-    found = []
-    for path, problem in _files(_place(source)[0]):
+    if web.is_address(source):
+        return (web.stamp(source, data),)
+    root, _ = _place(source)
+    found = [(head(_folder(root)), 0, 0)]
+    for path, problem in _files(root):
         if not problem:
             about = path.stat()
             found.append((str(path), about.st_mtime_ns, about.st_size))
     return tuple(found)
 
 
-class _Unreadable(Exception):
-    """Why a file is left out."""
+def _fetched(source: str, data: Path) -> Reading:
+    found = web.fetched(source, data)
+    return Reading(
+        documents=tuple(
+            Document(title=each.title, text=each.text, url=each.url, at=each.at)
+            for each in found
+            if each.text
+        ),
+        left_out=tuple(LeftOut(name=each.url, reason=each.reason) for each in found if each.reason),
+    )
+
+
+def _of_folder(source: str, settings: Retrieval, check: Callable[[], None]) -> Reading:
+    root, base = _place(source)
+    known = None if base else checkout(_folder(root))
+    taken, left_out = list[Document](), list[LeftOut]()
+    for path, problem in _files(root):
+        check()
+        try:
+            if problem:
+                raise Unreadable(problem)
+            taken.append(_document(path, root, base, known, settings))
+        except Unreadable as error:
+            left_out.append(LeftOut(name=str(path), reason=str(error)))
+    return Reading(documents=tuple(taken), left_out=tuple(left_out))
+
+
+def _folder(root: Path) -> Path:
+    return root if root.is_dir() else root.parent
 
 
 def _place(source: str) -> tuple[Path, str]:
@@ -125,64 +157,41 @@ def _leads_astray(path: Path, root: Path, seen: set[Path]) -> str:
     return ""
 
 
-def _document(path: Path, root: Path, base: str) -> Document:
-    text = _text(path)
-    suffix = path.suffix.lower()
-    title = ""
-    if suffix in HTML:
-        title, text = markdown_of(text)
-    elif suffix in MARKDOWN:
-        title, text = _without_front_matter(text)
+def _document(
+    path: Path, root: Path, base: str, known: Checkout | None, settings: Retrieval
+) -> Document:
+    title, text = _page(path, settings)
+    commit = known.commit_of(path) if known else None
     return Document(
-        title=title or _first_heading(text) or path.stem,
+        title=title,
         text=text,
-        url=_url(path, root, base),
-        at=path.stat().st_mtime,
+        url=_url(path, root, base) or (known.url(path) if known else "") or path.as_uri(),
+        at=commit.at if commit else path.stat().st_mtime,
+        author=commit.author if commit else "",
     )
 
 
-def _text(path: Path) -> str:
-    if path.suffix.lower() not in MARKDOWN | HTML | TEXT:
-        raise _Unreadable("is not Markdown, text or HTML")
+def _page(path: Path, settings: Retrieval) -> tuple[str, str]:
+    named(path.name)
     try:
         if not path.is_file():
-            raise _Unreadable("is not a file, or leads nowhere")
-        if (size := path.stat().st_size) > LARGEST:
-            raise _Unreadable(f"has {size:,} bytes; the limit is {LARGEST:,}")
-        return _decoded(path.read_bytes())
+            raise Unreadable("is not a file, or leads nowhere")
+        about = path.stat()
+        if about.st_size > settings.largest_file:
+            raise Unreadable(f"has {about.st_size:,} bytes; the limit is {settings.largest_file:,}")
+        return _read(path, about.st_mtime_ns, about.st_size, settings)
     except OSError as error:
-        raise _Unreadable(f"cannot be read: {error.strerror}") from error
+        raise Unreadable(f"cannot be read: {error.strerror}") from error
 
 
-def _decoded(content: bytes) -> str:
-    marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if not marked and b"\0" in content:
-        raise _Unreadable("is binary")
-    try:
-        text = content.decode("utf-16" if marked else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _Unreadable(
-            f"is not {error.encoding.upper()}: byte {error.start} is {content[error.start]:#04x}"
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _without_front_matter(text: str) -> tuple[str, str]:
-    """The title that a page's front matter states, and the page. What else it states is not text."""
-    found = re.match(r"---\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", text, re.DOTALL)
-    if not found or not re.search(r"^[\w-]+:", found[1], re.MULTILINE):
-        return "", text
-    title = re.search(r"^title:[ \t]*(.+)$", found[1], re.MULTILINE)
-    return (title[1].strip().strip("\"'") if title else ""), text[found.end() :]
-
-
-def _first_heading(text: str) -> str:
-    found = re.match(r"\s*#[ \t]+(.+)", text)
-    return found[1].strip(" #\t") if found else ""
+@lru_cache(maxsize=REMEMBERED)
+def _read(path: Path, changed_at: int, size: int, settings: Retrieval) -> tuple[str, str]:
+    """The file as it was at that time and of that size: read once, for as long as it stays so."""
+    return extracted(path.name, path.read_bytes(), settings)
 
 
 def _url(path: Path, root: Path, base: str) -> str:
     if not base:
-        return path.as_uri()
+        return ""
     inside = path.name if root.is_file() else path.relative_to(root).as_posix()
     return f"{base.rstrip('/')}/{quote(inside)}"

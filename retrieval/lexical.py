@@ -1,84 +1,188 @@
-"""Texts in, the best by shared words of those that may be seen out: the BM25 half of an index."""
+"""Texts in, the best by shared words of those that may be seen out: the BM25 half of an index.
+
+Counts are stored, not scores, so that rarity and mean length can be those of all segments
+together: a text scores the same in whichever segment it lies, as BM25 over one index would.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 import threading
-from collections.abc import Sequence
-from functools import cache
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from retrieval.lookup import Lookup, mapped
+from retrieval.lookup import write as write_lookup
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FOLDER = "bm25"
+WORDS, LENGTHS = "words", "lengths.npy"
 K1, B = 1.2, 0.75  # Robertson and Zaragoza's usual values
+LOOKUP = 16  # finding one row in a word's list costs as much as adding to so many
+
+REMEMBERED = 2**17  # words; the same ones come again and again
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[_.\-]\w+)*")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+|\d+")
 _STEMMING = threading.Lock()  # a Snowball stemmer keeps state while it works
 
 
-def write(texts: Sequence[str], folder: Path) -> None:
-    """Write the index of these texts: arrays and JSON, nothing pickled. No words, no index."""
-    import bm25s
+def write(texts: Iterable[str], folder: Path) -> None:
+    """Write how often each word stands in each text, and how long the texts are."""
+    import numpy as np
 
-    words = [tokens(text) for text in texts]
-    if not any(words):
-        return
-    index = bm25s.BM25(k1=K1, b=B, method="lucene")
-    index.index(words, show_progress=False)
-    index.save(folder / FOLDER, allow_pickle=False, show_progress=False)
+    lengths = list[int]()
+
+    def counted() -> Iterable[Mapping[str, int]]:
+        for text in texts:
+            held = Counter(tokens(text))
+            lengths.append(held.total())
+            yield held
+
+    write_lookup(counted(), folder, WORDS)
+    np.save(folder / LENGTHS, np.array(lengths, dtype=np.int32), allow_pickle=False)
 
 
-class Lexical:
-    """A written index, opened without reading it into memory."""
+class Words:
+    """The written words of one segment, opened without reading them into memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises OSError, ValueError or KeyError when a file cannot be read."""
-        import bm25s
-
-        self._index: Any = None
-        if (folder / FOLDER).is_dir():
-            self._index = bm25s.BM25.load(
-                folder / FOLDER, mmap=True, allow_pickle=False, show_progress=False
-            )
-
-    def scores(self, question: str, *, visible: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """BM25 of every row, shape [rows]: 0 where no word is shared, or the row may not be seen."""
+        """Raises OSError or ValueError when a file cannot be read."""
         import numpy as np
 
-        known = [
-            word for word in tokens(question) if self._index and word in self._index.vocab_dict
-        ]
-        if not known:
-            return np.zeros(len(visible), dtype=np.float32)
-        return np.where(visible, self._index.get_scores(known), 0).astype(np.float32)
+        self._lookup = Lookup(folder, WORDS)
+        self.lengths: NDArray[np.int32] = mapped(folder / LENGTHS)
+        self.total = int(self.lengths.sum(dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def holding(self, word: str) -> int:
+        """How many texts hold the word."""
+        return len(self._lookup.rows(word))
+
+    def term(self, word: str, weight: float, slowness: NDArray[np.float32]) -> Term:
+        rows = self._lookup.rows(word)
+        return Term(rows, self._lookup.counts(word), weight, slowness)
+
+
+class Term:
+    """One word of a question in one segment: the texts that hold it, and what it adds to each."""
+
+    def __init__(
+        self,
+        rows: NDArray[Any],
+        counts: NDArray[Any],
+        weight: float,
+        slowness: NDArray[np.float32],
+    ) -> None:
+        self.rows, self._counts, self.weight, self._slowness = rows, counts, weight, slowness
+
+    def scores(self, at: NDArray[Any] | slice) -> NDArray[np.float32]:
+        """What the word adds to the texts at these places of `rows`."""
+        import numpy as np
+
+        counts = self._counts[at].astype(np.float32)
+        gained: NDArray[np.float32] = counts / (counts + self._slowness[self.rows[at]])
+        return gained * np.float32(self.weight)
+
+    def scores_of(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """What the word adds to each of these texts; 0 where it does not stand."""
+        import numpy as np
+
+        found = np.zeros(len(rows), dtype=np.float32)
+        if len(self.rows):
+            at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+            held = self.rows[at] == rows
+            found[held] = self.scores(at[held])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How many texts there are in all segments, and how rare each word of a question is in them."""
+
+    segments: tuple[Words, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(map(len, self.segments))
+
+    @property
+    def mean_length(self) -> float:
+        return sum(words.total for words in self.segments) / max(self.rows, 1)
+
+    def rarity(self, word: str) -> float:
+        """BM25's inverse document frequency (Lucene's form, never negative)."""
+        holding = sum(words.holding(word) for words in self.segments)
+        return math.log(1 + (self.rows - holding + 0.5) / (holding + 0.5))
+
+    def weights(self, question: str) -> dict[str, float]:
+        """What each word of the question weighs; one that is asked twice weighs twice."""
+        return {
+            word: times * self.rarity(word) for word, times in Counter(tokens(question)).items()
+        }
 
     def coverage(self, question: str, texts: Sequence[str]) -> list[float]:
         """Share of what the question's words tell that each text holds too, 0 to 1.
 
-        A word tells as much as it is rare (its inverse document frequency); one that stands nowhere
-        tells most.
+        A word tells as much as it is rare; one that stands nowhere tells most.
         """
-        weights = {word: self._rarity(word) for word in tokens(question)}
+        weights = {word: self.rarity(word) for word in set(tokens(question))}
         whole = sum(weights.values())
         if not whole:
             return [0.0] * len(texts)
         held = (set(tokens(text)) for text in texts)
         return [sum(weights[word] for word in weights.keys() & found) / whole for found in held]
 
-    def _rarity(self, word: str) -> float:
-        """BM25's inverse document frequency (Lucene's form, never negative)."""
-        if self._index is None:
-            return 1.0
-        rows, at = self._index.scores["num_docs"], self._index.vocab_dict.get(word)
-        ends = self._index.scores["indptr"]
-        holding = 0 if at is None else int(ends[at + 1] - ends[at])
-        return math.log(1 + (rows - holding + 0.5) / (holding + 0.5))
+    def slowness(self, words: Words) -> NDArray[np.float32]:
+        """How slowly a word's repetition counts in each text: the longer it is, the slower."""
+        import numpy as np
+
+        length = words.lengths / np.float32(self.mean_length or 1)
+        return np.asarray(K1 * (1 - B + B * length), dtype=np.float32)
+
+
+def best(
+    terms: Sequence[Term], visible: NDArray[np.bool_], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The at most k visible rows that share most with the question, best first, and their scores.
+
+    Exact, and mostly without reading the common words' texts (MaxScore; Turtle and Flood, 1995):
+    once k texts score more than all words that are left could add, no text that holds only those
+    can come among the best.
+    """
+    import numpy as np
+
+    left = sorted(terms, key=lambda term: -term.weight)
+    scores = np.zeros(len(visible), dtype=np.float32)
+    touched = np.zeros(0, dtype=np.int32)
+    least = 0.0  # of the k best so far
+    while left:
+        possible = sum(term.weight for term in left)
+        term = left.pop(0)
+        if least > possible:
+            touched = touched[scores[touched] + possible >= least]
+        if least > possible and LOOKUP * len(touched) < len(term.rows):
+            scores[touched] += term.scores_of(touched)
+        else:
+            seen = np.flatnonzero(visible[term.rows])
+            rows = term.rows[seen]
+            fresh = rows[scores[rows] == 0] if least <= possible else rows[:0]
+            scores[rows] += term.scores(seen)
+            touched = np.concatenate([touched, fresh])
+        if len(touched) >= k:
+            least = float(np.partition(scores[touched], -k)[-k])
+    order = np.lexsort((touched, -scores[touched]))[:k]
+    found = touched[order].astype(np.int64)
+    return found, scores[found]
 
 
 def names(text: str) -> frozenset[str]:
@@ -87,28 +191,18 @@ def names(text: str) -> frozenset[str]:
     return frozenset(word.lower() for word in found if len(_PARTS.findall(word)) > 1)
 
 
-def best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """At most k rows that share a word with the question, best first."""
-    import numpy as np
-
-    sharing = np.flatnonzero(scores > 0)
-    order = np.argsort(-scores[sharing], kind="stable")[:k]
-    return np.asarray(sharing[order], dtype=np.int64)
-
-
 def tokens(text: str) -> list[str]:
     """Stems of the words. Of `KubePodCrashLooping` and `kube_pod.name`, the whole and its parts."""
-    words = list[str]()
-    for word in _WORD.findall(text):
-        words.append(word.lower())
-        parts = _PARTS.findall(word)
-        words += [part.lower() for part in parts] if len(parts) > 1 else []
-    return _stemmed([word for word in words if word not in _stopwords()])
+    return [stem for word in _WORD.findall(text) for stem in _stems(word)]
 
 
-def _stemmed(words: list[str]) -> list[str]:
+@lru_cache(maxsize=REMEMBERED)
+def _stems(word: str) -> tuple[str, ...]:
+    parts = _PARTS.findall(word)
+    whole = [word, *parts] if len(parts) > 1 else [word]
+    known = [part for part in map(str.lower, whole) if part not in _stopwords()]
     with _STEMMING:
-        return list(_stemmer().stemWords(words))
+        return tuple(_stemmer().stemWords(known))
 
 
 @cache

@@ -1,11 +1,31 @@
-"""An HTML page in, its title and its text as Markdown out; scripts and styles are dropped."""
+"""An HTML page in, its title and its text as Markdown out, without what it runs, hides or leads elsewhere by."""
 
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
 
-UNSEEN = frozenset({"script", "style", "template", "noscript", "svg", "iframe", "object"})
+UNSEEN = frozenset({"script", "style", "template", "noscript", "svg", "iframe", "object", "nav"})
+VOID = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
+ENDED_BY_THE_NEXT = frozenset({"p", "li", "dt", "dd", "td", "th", "tr", "option"})
+_HIDING = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 BLOCKS = frozenset(
     [
         "p",
@@ -15,7 +35,6 @@ BLOCKS = frozenset(
         "main",
         "header",
         "footer",
-        "nav",
         "aside",
         "ul",
         "ol",
@@ -38,11 +57,15 @@ INLINE = {"code": "`", "kbd": "`", "samp": "`", "strong": "**", "b": "**", "em":
 
 
 def markdown_of(html: str) -> tuple[str, str]:
-    """Title (empty when the page has none) and Markdown. Broken markup is read as browsers do."""
+    """Title (empty when the page has none) and Markdown. Broken markup is read as browsers do.
+
+    Of a page that names its main part, that part is taken.
+    """
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    text = re.sub(r"[ \t]+\n", "\n", "".join(reader.out))
+    main = "".join(reader.out[reader.main])
+    text = re.sub(r"[ \t]+\n", "\n", main if main.strip() else "".join(reader.out))
     return " ".join(reader.title.split()), re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -51,17 +74,22 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.out: list[str] = []
         self.title = ""
-        self._unseen = 0
+        self.main = slice(0)  # which of `out` is the main part; empty until there is one
+        self._unseen: list[str] = []  # open elements, from the one that is not shown on
         self._in_title = False
         self._in_code = 0
         self._lists: list[str] = []
         self._cells = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in UNSEEN:
-            self._unseen += 1
+        if self._unseen == [tag] and tag in ENDED_BY_THE_NEXT:
+            self._unseen.clear()
+        if self._unseen or tag in UNSEEN or _is_hidden(attrs):
+            self._unseen += [] if tag in VOID else [tag]
         elif tag == "title":
             self._in_title = True
+        elif tag == "main":
+            self.main = slice(len(self.out), None)
         elif tag == "pre":
             self._in_code += 1
             self.out.append("\n\n```\n")
@@ -71,10 +99,14 @@ class _Reader(HTMLParser):
             self.out.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in UNSEEN:
-            self._unseen = max(0, self._unseen - 1)
+        if self._unseen:
+            while tag in self._unseen:
+                if self._unseen.pop() == tag:
+                    break
         elif tag == "title":
             self._in_title = False
+        elif tag == "main":
+            self.main = slice(self.main.start, len(self.out))
         elif tag == "pre" and self._in_code:
             self._in_code -= 1
             self.out.append("\n```\n\n")
@@ -131,3 +163,9 @@ class _Reader(HTMLParser):
         """A block inside a list item or a cell stays on its line."""
         inside = self._lists and tag in {"p", "div"}
         self.out.append(" " if inside else "\n\n")
+
+
+def _is_hidden(attrs: list[tuple[str, str | None]]) -> bool:
+    """What a reader does not see, a model should not read either: it may be there for models only."""
+    told = dict(attrs)
+    return "hidden" in told or bool(_HIDING.search(told.get("style") or ""))

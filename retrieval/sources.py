@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
 from sqlalchemy import Connection
 
-from lorekeeper.domain import PUBLIC, Channel, Message, Pair, PairState, Passage, PassageKind
+from lorekeeper.domain import (
+    PUBLIC,
+    Channel,
+    Message,
+    Pair,
+    PairState,
+    Passage,
+    PassageKind,
+    SharedFile,
+)
 from lorekeeper.links import permalink
+from lorekeeper.questions import LULL, asks, conversations
 from lorekeeper.settings import Settings
-from lorekeeper.store import messages, pairs
+from lorekeeper.store import events, files, messages, pairs
 from retrieval import chunks, documents
 from retrieval.embed import Embedder
+from retrieval.legible import legible
 
-PAUSE = 15 * 60.0  # seconds of silence that end a conversation in a channel without threads
+PAUSE = LULL  # seconds of silence in a channel over which no conversation reaches
 LONGEST_TITLE = 100  # characters
 
 log = logging.getLogger(__name__)
@@ -31,28 +42,53 @@ def collect(db: Connection, settings: Settings, embedder: Embedder) -> Iterator[
 
 
 def from_slack(db: Connection, settings: Settings, embedder: Embedder) -> Iterator[Passage]:
-    """Approved pairs, and the conversations of stored messages without what the pairs hold already."""
-    cut = _Cut(limit=_limit(settings, embedder), embedder=embedder)
+    """Approved pairs, the conversations of stored messages without what the pairs hold already, and files."""
+    cut = cutter(settings, embedder)
     channels = {channel.id: channel for channel in messages.all_channels(db)}
     approved = pairs.in_state(db, PairState.APPROVED)
     for pair in approved:
-        yield from _of_pair(pair, scope_of(pair, channels), cut)
-    in_pairs = {name for pair in approved for name in _names(pair)}
-    answered = messages.answered_by_apps(db)
+        yield from of_pair(pair, scope_of(pair, channels), cut)
+    in_pairs = {name for pair in approved for name in names(pair)}
+    answered = messages.answered_by_apps(db) | events.questions(db)
     for channel_id, said in groupby(messages.every(db), key=lambda message: message.channel):
-        channel = channels.get(channel_id)
-        for talk in _talks(list(said), answered):
-            yield from _of_talk(talk, in_pairs, channel, cut)
+        yield from of_messages(list(said), answered, in_pairs, channels.get(channel_id), cut)
+    yield from from_files(db, settings, embedder)
 
 
-def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
-    """The configured documents, for everyone. What cannot be read is logged by name, with the reason."""
+def of_messages(
+    said: list[Message],
+    answered: set[tuple[str, str]],
+    in_pairs: set[str],
+    channel: Channel | None,
+    cut: Cut,
+) -> Iterator[Passage]:
+    """The passages of one channel's messages, oldest first; of some, where none of the others belongs to them."""
+    for talk in _talks(said, answered):
+        yield from _of_talk(talk, in_pairs, channel, cut)
+
+
+def from_files(db: Connection, settings: Settings, embedder: Embedder) -> Iterator[Passage]:
+    """Files and canvases shared in channels, for those who can see them there."""
+    cut = cutter(settings, embedder)
+    channels = {channel.id: channel for channel in messages.all_channels(db)}
+    for file in files.every(db):
+        yield from of_file(file, channels, cut)
+
+
+def from_documents(
+    settings: Settings, embedder: Embedder, check: Callable[[], None] = lambda: None
+) -> Iterator[Passage]:
+    """The configured documents, for everyone. What cannot be read is logged by name, with the reason.
+
+    `check` is called before each file and each page; what it raises ends the reading.
+    """
     limit = _limit(settings, embedder)
     for source in settings.retrieval.documents:
-        reading = documents.read(source)
+        reading = documents.read(source, settings.retrieval, settings.store.data, check)
         for left_out in reading.left_out:
             log.warning("left out %s: it %s", left_out.name, left_out.reason)
         for page in reading.documents:
+            check()
             for chunk in chunks.document(
                 page.text, title=page.title, limit=limit, count=embedder.count_tokens
             ):
@@ -61,7 +97,11 @@ def from_documents(settings: Settings, embedder: Embedder) -> Iterator[Passage]:
                     text=chunk.text,
                     title=chunk.title or page.title,
                     url=_at_heading(page.url, chunk.anchor),
+                    author=page.author,
                     at=page.at,
+                    section=(page.url, chunk.anchor, *chunk.path),
+                    part=chunk.part,
+                    lead=chunk.lead,
                 )
 
 
@@ -77,11 +117,18 @@ def passage(
     conversation: str = "",
     said: tuple[str, ...] = (),
     pair_id: int | None = None,
+    is_pinned: bool = False,
+    section: tuple[str, ...] = (),
+    part: int = 0,
+    lead: int = 0,
 ) -> Passage:
-    """A passage under an id that stays the same for as long as nothing about its text or place does."""
-    identity = "\0".join((kind, url, scope, conversation, text))
+    """A passage under an id that stays the same for as long as nothing about its text or place does.
+
+    `section` names what its part number counts in, beside its kind, scope and conversation.
+    """
+    place = [str(part)] * bool(part) + ["pinned"] * is_pinned
     return Passage(
-        id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        id=_hash(kind, url, scope, conversation, text, *place),
         text=text,
         title=title,
         kind=kind,
@@ -92,11 +139,20 @@ def passage(
         conversation=conversation,
         messages=said,
         pair_id=pair_id,
+        is_pinned=is_pinned,
+        parent=_hash(kind, scope, conversation, *section),
+        part=part,
+        lead=lead,
     )
 
 
+def _hash(*parts: str) -> str:
+    identity = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(identity).hexdigest()[:32]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Cut:
+class Cut:
     limit: int
     embedder: Embedder
 
@@ -108,11 +164,15 @@ class _Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Conversation:
-    """A thread with its root as the question, or a stretch of a channel without threads."""
+    """A thread with its root as the question, or one that was held in the channel itself."""
 
     name: str  # "CHANNEL/TS of its first message"
     question: Message | None
     said: tuple[Message, ...]
+
+
+def cutter(settings: Settings, embedder: Embedder) -> Cut:
+    return Cut(limit=_limit(settings, embedder), embedder=embedder)
 
 
 def _limit(settings: Settings, embedder: Embedder) -> int:
@@ -125,14 +185,14 @@ def scope_of(pair: Pair, channels: Mapping[str, Channel]) -> str:
     return channel.scope if channel is not None and pair.scope == PUBLIC else pair.scope
 
 
-def _names(pair: Pair) -> tuple[str, ...]:
+def names(pair: Pair) -> tuple[str, ...]:
     return tuple(f"{pair.channel}/{ts}" for ts in (*pair.answer_parts, *pair.question_parts))
 
 
-def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
-    answer = chunks.Turn(key="answer", text=pair.answer)
-    asked = "\n".join((pair.question, *pair.also_asked))
-    for part in cut(asked, [answer]):
+def of_pair(pair: Pair, scope: str, cut: Cut) -> Iterator[Passage]:
+    answer = chunks.Turn(key="answer", text=legible(pair.answer))
+    asked = legible("\n".join((pair.question, *pair.also_asked)))
+    for number, part in enumerate(cut(asked, [answer])):
         yield passage(
             kind=PassageKind.PAIR,
             text=part.text,
@@ -142,13 +202,16 @@ def _of_pair(pair: Pair, scope: str, cut: _Cut) -> Iterator[Passage]:
             author=pair.authors[-1] if pair.authors else "",
             at=pair.decided_at or pair.captured_at,
             conversation=pair.conversation,
-            said=_names(pair),
+            said=names(pair),
             pair_id=pair.id,
+            section=(str(pair.id),),
+            part=number,
+            lead=part.lead,
         )
 
 
 def _talks(said: list[Message], answered: set[tuple[str, str]]) -> Iterator[_Conversation]:
-    """One channel's messages, oldest first: its threads, then its stretches outside threads."""
+    """One channel's messages, oldest first: its threads, then its conversations outside threads."""
     threads = dict[str, list[Message]]()
     for message in said:
         threads.setdefault(message.root, []).append(message)
@@ -161,35 +224,28 @@ def _talks(said: list[Message], answered: set[tuple[str, str]]) -> Iterator[_Con
             yield _Conversation(name=name, question=first, said=replies)
         elif (first.channel, root) not in answered:  # a question that only an app answered
             loose.append(first)
-    yield from _stretches(sorted(loose, key=lambda message: message.at))
+    for conversation in conversations(sorted(loose, key=lambda message: message.at)):
+        yield _flat(conversation)
 
 
-def _stretches(loose: list[Message]) -> Iterator[_Conversation]:
-    together = list[Message]()
-    for message in loose:
-        if together and message.at - together[-1].at > PAUSE:
-            yield _stretch(together)
-            together = []
-        together.append(message)
-    if together:
-        yield _stretch(together)
-
-
-def _stretch(together: list[Message]) -> _Conversation:
+def _flat(together: tuple[Message, ...]) -> _Conversation:
+    """With its first message as the question, where that asks and something was said to it."""
     first = together[0]
-    return _Conversation(name=f"{first.channel}/{first.ts}", question=None, said=tuple(together))
+    question = first if len(together) > 1 and asks(first.text) else None
+    said = together[1:] if question else together
+    return _Conversation(name=_name(first), question=question, said=said)
 
 
 def _of_talk(
-    talk: _Conversation, in_pairs: set[str], channel: Channel | None, cut: _Cut
+    talk: _Conversation, in_pairs: set[str], channel: Channel | None, cut: Cut
 ) -> Iterator[Passage]:
     """Its parts. What an approved pair holds is not said twice; a question alone is no knowledge."""
     left = {_name(message): message for message in talk.said if _name(message) not in in_pairs}
-    turns = [chunks.Turn(key=key, text=message.text) for key, message in left.items()]
+    turns = [chunks.Turn(key=key, text=legible(message.text)) for key, message in left.items()]
     if not any(turn.text.strip() for turn in turns):
         return
-    asked = talk.question.text if talk.question else ""
-    for part in cut(asked, turns):
+    asked = legible(talk.question.text) if talk.question else ""
+    for number, part in enumerate(cut(asked, turns)):
         said = [left[key] for key in part.keys] or [talk.question or talk.said[0]]
         quoted = (talk.question, *said) if talk.question else tuple(said)
         channel_id = said[0].channel
@@ -203,7 +259,44 @@ def _of_talk(
             at=said[-1].at,
             conversation=talk.name,
             said=tuple(dict.fromkeys(_name(message) for message in quoted)),
+            is_pinned=any(message.is_pinned for message in quoted),
+            part=number,
+            lead=part.lead,
         )
+
+
+def of_file(file: SharedFile, channels: Mapping[str, Channel], cut: Cut) -> Iterator[Passage]:
+    """Its parts, once for each place that gives it to other people."""
+    found = chunks.document(
+        file.text, title=file.title, limit=cut.limit, count=cut.embedder.count_tokens
+    )
+    for channel in _places([channels[id_] for id_ in file.channels if id_ in channels]):
+        for chunk in found:
+            yield passage(
+                kind=PassageKind.FILE,
+                text=chunk.text,
+                title=chunk.title or file.title,
+                url=file.url,
+                scope=channel.scope,
+                author=file.author,
+                at=file.at,
+                conversation=f"{channel.id}/{file.id}",
+                said=(f"{channel.id}/{file.id}",),
+                section=(chunk.anchor, *chunk.path),
+                part=chunk.part,
+                lead=chunk.lead,
+            )
+
+
+def _places(shared_in: list[Channel]) -> list[Channel]:
+    """One public channel stands for all, as each shows a file to every member; a channel with people from
+    elsewhere is a place of its own, and so is a private one where no public one shows it to its members."""
+    with_others = [channel for channel in shared_in if channel.is_shared]
+    own = [channel for channel in shared_in if not channel.is_shared]
+    if any(channel.scope == PUBLIC for channel in with_others):
+        return with_others
+    public = [channel for channel in own if channel.scope == PUBLIC]
+    return [*with_others, *(public[:1] or own)]
 
 
 def _name(message: Message) -> str:
@@ -224,6 +317,10 @@ def _at_heading(url: str, anchor: str) -> str:
     return f"{url}#{anchor}" if anchor and "#" not in url else url
 
 
-def left_out(sources: Iterable[str]) -> list[documents.LeftOut]:
-    """Files among the configured documents that cannot be read, with the reason."""
-    return [each for source in sources for each in documents.read(source).left_out]
+def left_out(db: Connection, settings: Settings) -> list[documents.LeftOut]:
+    """Files, web pages and files shared in Slack that cannot be read, with the reason."""
+    retrieval, data = settings.retrieval, settings.store.data
+    read = (documents.read(source, retrieval, data) for source in retrieval.documents)
+    found = [each for reading in read for each in reading.left_out]
+    shared = (file for file in files.every(db) if file.reason)
+    return found + [documents.LeftOut(name=file.url, reason=file.reason) for file in shared]

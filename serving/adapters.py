@@ -69,15 +69,14 @@ class Keeper:
             return served.name, served.called
         return self._beside.get(wanted, wanted), wanted
 
-    def called(self) -> list[str]:
-        """Names of the adapters that can be asked for now, the current one first."""
-        names = (self.served.called, *self._beside)
-        return [name for name in dict.fromkeys(names) if name != BASE_NAME]
+    def names(self) -> list[str]:
+        """The adapters that are loaded, by the names that `model` takes."""
+        return sorted({self.served.called, *self._beside} - {BASE_NAME})
 
     def is_held(self, called: str) -> bool:
         """Whether the engine still has it, also when nobody is given it any more."""
         leaving = any(name.startswith(f"{called}-") for name in self._leaving)
-        return leaving or called in self.called()
+        return leaving or called in self.names()
 
     def look(self) -> None:
         """Bring the engine in step with the newest deployment, once."""

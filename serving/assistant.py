@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from lorekeeper.text import shorten
 from retrieval import evidence
 from retrieval.index import EVERY_KIND
 from serving import chat
-from serving.citations import QUOTE, Citer, citation
+from serving.citations import QUOTE, Citer, citation, supporting
 from serving.followup import search_texts
 from serving.guard import Guard
 
@@ -55,6 +55,10 @@ class Search(Protocol):
         kinds: frozenset[PassageKind] = EVERY_KIND,
     ) -> list[Hit]: ...
 
+    def section(
+        self, passage: Passage, *, exclude: frozenset[str] = frozenset()
+    ) -> list[Passage]: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -71,6 +75,8 @@ class Asked:
     kinds: frozenset[PassageKind] = EVERY_KIND  # which sources count
     style: str = ""  # what a channel's curators ask of its answers
     gone: threading.Event = field(default_factory=threading.Event)  # set when nobody reads
+    spent: chat.Spent = field(default_factory=chat.Spent)  # the engine's tokens are added here
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,7 @@ class Step:
     """Something that happened on the way: a status, a piece of text, and at last the whole answer."""
 
     status: str = ""
+    before: int | None = None  # with the status "waiting": how many questions are before this one
     scopes: tuple[str, ...] = ()  # with the status "writing": of the passages it is written from
     text: str = ""
     answer: Answer | None = None
@@ -110,9 +117,15 @@ class Assistant:
         if not good:
             yield from _told(_unknown(asked, near))
             return
-        drawn = self._fitting(asked, [hit.passage for hit in good[: self.retrieval.passages]])
+        found = [hit.passage for hit in good[: self.retrieval.passages]]
+        drawn = self._with_section(self._fitting(asked, found))
         yield Step(status="writing", scopes=drawn.scopes)
         yield from self._written(drawn, note=SHORTENED if cut else "")
+
+    def passages(self, asked: Asked) -> list[Passage]:
+        """What this would be answered from; nothing where nothing is known."""
+        good, _ = self._found(asked) if asked.question.strip() else ([], [])
+        return [hit.passage for hit in good[: self.retrieval.passages]]
 
     def _found(self, asked: Asked) -> tuple[list[Hit], list[Hit]]:
         """The hits to answer from, and where there are none, those that come nearest."""
@@ -133,7 +146,7 @@ class Assistant:
     def _written(self, drawn: Drawn, *, note: str) -> Generator[Step, None, None]:
         """The model's answer with numbers, or, without a model, the passages."""
         name, called = self._model(drawn.asked)
-        citer = Citer(drawn.passages)
+        citer = Citer(drawn.shown)
         said: list[str] = []
         try:
             for piece in citer.cite(drawn.guard().clean(self._pieces(drawn, name))):
@@ -153,7 +166,7 @@ class Assistant:
         if not text:
             yield from _without_engine(drawn, "", NOTHING_SAID)
             return
-        yield Step(answer=_answered(drawn, text, citer.citations(), called, note))
+        yield Step(answer=_answered(drawn, text, drawn.cited(citer.used), called, note))
 
     def _by_base(self, drawn: Drawn, called: str, note: str) -> Generator[Step, None, None]:
         """The adapter is not in the engine, which was started again just now or has refused it."""
@@ -162,7 +175,9 @@ class Assistant:
 
     def _shorter(self, drawn: Drawn, error: chat.TooLong, note: str) -> Generator[Step, None, None]:
         """The estimate was wrong for this text: try with half of it."""
-        if drawn.turns:
+        if drawn.section:
+            drawn = replace(drawn, section=())
+        elif drawn.turns:
             drawn = replace(drawn, turns=drawn.turns[(len(drawn.turns) + 1) // 2 :])
         elif len(drawn.passages) > 1:
             drawn = replace(drawn, passages=drawn.passages[: len(drawn.passages) // 2])
@@ -183,14 +198,35 @@ class Assistant:
                 max_tokens=self.serving.max_tokens,
                 patience=self.serving.first_token_seconds,
                 gone=drawn.asked.gone,
+                spent=drawn.asked.spent,
+                request_id=drawn.asked.request_id,
             )
         )
 
+    def _with_section(self, drawn: Drawn) -> Drawn:
+        """The best passage with what stands around it in its section or conversation, as far as that fits.
+
+        That is no more than all passages together may be, so that a prompt is not much longer for it.
+        Other parts of the same are in it, and take no place of their own.
+        """
+        best, *others = drawn.passages
+        parts = self.search.section(best, exclude=drawn.asked.exclude)
+        most = self.retrieval.passages * self.retrieval.chunk_tokens * PER_TOKEN
+        around = _around(parts, best, most)
+        if len(around) < 2:
+            return drawn
+        apart = [passage for passage in others if passage not in around]
+        wider = replace(drawn, passages=(best, *apart), section=around)
+        return wider if wider.length() <= self._room() else drawn
+
+    def _room(self) -> float:
+        """Characters that a prompt may have."""
+        return (self.serving.context_tokens - self.serving.max_tokens) * PER_TOKEN
+
     def _fitting(self, asked: Asked, passages: list[Passage]) -> Drawn:
         """What leaves room for the answer: the lowest passages go first, then the oldest turns."""
-        room = (self.serving.context_tokens - self.serving.max_tokens) * PER_TOKEN
         drawn = Drawn(asked=asked, passages=tuple(passages), turns=asked.turns)
-        while drawn.length() > room:
+        while drawn.length() > self._room():
             if len(drawn.passages) > 1:
                 drawn = replace(drawn, passages=drawn.passages[:-1])
             elif drawn.turns:
@@ -207,16 +243,32 @@ class Drawn:
     asked: Asked
     passages: tuple[Passage, ...]
     turns: tuple[Turn, ...]
+    section: tuple[Passage, ...] = ()  # shown in place of the first passage, which is one of these
+
+    @property
+    def shown(self) -> tuple[Passage, ...]:
+        if not self.section:
+            return self.passages
+        return (replace(self.passages[0], text=_joined_parts(self.section)), *self.passages[1:])
+
+    def cited(self, used: Mapping[int, str]) -> tuple[Citation, ...]:
+        """What each number opens; in a section, the part that supports the sentence before the number."""
+        found = []
+        for number, sentence in sorted(used.items()):
+            part = supporting(sentence, self.section) if number == 1 else None
+            first = self.section[part - 1] if part else self.passages[0]
+            found.append(citation(number, (first, *self.passages[1:])))
+        return tuple(found)
 
     def messages(self) -> list[Turn]:
         return prompt.messages(
-            self.asked.question, passages=self.passages, turns=self.turns, style=self.asked.style
+            self.asked.question, passages=self.shown, turns=self.turns, style=self.asked.style
         )
 
     def guard(self) -> Guard:
         """Addresses may be repeated from the question, the thread and the passages."""
         known = [self.asked.question, *(turn["content"] for turn in self.turns)]
-        known += [text for passage in self.passages for text in (passage.text, passage.url)]
+        known += [text for passage in self.shown for text in (passage.text, passage.url)]
         return Guard(known=tuple(known), instructions=prompt.instructions(self.asked.style))
 
     @property
@@ -226,6 +278,23 @@ class Drawn:
     def length(self) -> int:
         """In characters."""
         return sum(len(turn["content"]) for turn in self.messages())
+
+
+def _around(parts: Sequence[Passage], best: Passage, most: float) -> tuple[Passage, ...]:
+    """As many of the parts as have so many characters together, from the best one outwards."""
+    at = next((place for place, part in enumerate(parts) if part.id == best.id), 0)
+    first, last = at, at + 1
+    for step in range(1, len(parts)):
+        for start, end in ((first, at + step + 1), (at - step, last)):
+            is_there = start >= 0 and end <= len(parts)
+            if is_there and len(_joined_parts(parts[start:end])) <= most:
+                first, last = min(first, start), max(last, end)
+    return tuple(parts[first:last])
+
+
+def _joined_parts(parts: Sequence[Passage]) -> str:
+    """The words of all parts; what each repeats at its beginning stands there once."""
+    return "\n\n".join([parts[0].text, *(part.text[part.lead :] for part in parts[1:])])
 
 
 def _cut(asked: Asked) -> tuple[Asked, bool]:
@@ -298,9 +367,10 @@ def _joined(*notes: str) -> str:
 
 
 def _people(asked: Asked, passages: Iterable[Passage]) -> tuple[str, ...]:
-    """Who said what was found, each once: first whose answers were vouched for, then by nearness."""
+    """Who in Slack said what was found, each once: first whose answers were vouched for, then by nearness."""
     vouched = sorted(passages, key=lambda passage: passage.kind is not PassageKind.PAIR)
-    authors = (p.author for p in vouched if p.author and p.author != asked.asker)
+    spoke = (p.author for p in vouched if p.kind is not PassageKind.DOCUMENT)
+    authors = (author for author in spoke if author and author != asked.asker)
     return tuple(dict.fromkeys(authors))[:PEOPLE]
 
 

@@ -36,6 +36,7 @@ class Script:
     refuses: int | None = None  # an HTTP status with which every question is refused
     refuses_adapters: bool = False
     spoken_by: dict[str, Sequence[str]] = field(default_factory=dict)  # other words, by model name
+    calls: Sequence[tuple[str, str]] = ()  # tools that it calls after its words: name, arguments
 
 
 class Died(Exception):
@@ -50,6 +51,7 @@ class FakeEngine:
         self.adapters: dict[str, str] = {}
         self.heard: list[dict[str, Any]] = []
         self.is_asleep = False
+        self.request_ids: list[str] = []
         self.stopped = threading.Event()
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -116,6 +118,7 @@ class FakeEngine:
     async def _complete(self, request: Request) -> Response:
         asked = await request.json()
         self.heard.append(asked)
+        self.request_ids.append(request.headers.get("X-Request-Id", ""))
         name = asked["model"]
         if name not in {BASE_NAME, *self.adapters}:
             return refusal(404, f"The model `{name}` does not exist.", "NotFoundError")
@@ -123,12 +126,12 @@ class FakeEngine:
             return refusal(self.script.refuses, "Refused, as scripted.", "BadRequestError")
         tokens = self.script.spoken_by.get(name, self.script.tokens)
         if asked.get("stream"):
-            return StreamingResponse(self._speak(name, tokens), media_type="text/event-stream")
+            return StreamingResponse(self._speak(asked, tokens), media_type="text/event-stream")
         choice = {"message": {"role": "assistant", "content": "".join(tokens)}}
         return JSONResponse({"model": name, "choices": [{"index": 0, **choice}]})
 
-    async def _speak(self, name: str, tokens: Sequence[str]) -> AsyncIterator[str]:
-        finished = False
+    async def _speak(self, asked: dict[str, Any], tokens: Sequence[str]) -> AsyncIterator[str]:
+        finished, name = False, asked["model"]
         try:
             await asyncio.sleep(self.script.silence)
             for number, token in enumerate(tokens):
@@ -137,7 +140,12 @@ class FakeEngine:
                     raise Died
                 await asyncio.sleep(self.script.pace)
                 yield encode(chunk("chatcmpl-fake", name, {"content": token}, None))
-            yield encode(chunk("chatcmpl-fake", name, {}, "stop"))
+            for index, call in enumerate(self.script.calls):
+                yield encode(_called(name, index, *call))
+            ended = "tool_calls" if self.script.calls else "stop"
+            yield encode(chunk("chatcmpl-fake", name, {}, ended))
+            if (asked.get("stream_options") or {}).get("include_usage"):
+                yield encode(_usage(asked, tokens))
             yield DONE
             finished = True
         finally:
@@ -156,3 +164,19 @@ class FakeEngine:
         if self.adapters.pop(wanted["lora_name"], None) is None:
             return refusal(404, "No such adapter.", "NotFoundError")
         return Response("Success")
+
+
+def _called(model: str, index: int, name: str, arguments: str) -> dict[str, Any]:
+    made = chunk("chatcmpl-fake", model, {}, None)
+    function = {"name": name, "arguments": arguments}
+    call = {"index": index, "id": f"call_{index}", "type": "function", "function": function}
+    made["choices"][0]["delta"] = {"tool_calls": [call]}
+    return made
+
+
+def _usage(asked: dict[str, Any], tokens: Sequence[str]) -> dict[str, Any]:
+    """Its tokens are words."""
+    read = sum(len(str(message["content"]).split()) for message in asked["messages"])
+    counted = {"prompt_tokens": read, "completion_tokens": len(tokens)}
+    counted["total_tokens"] = read + len(tokens)
+    return chunk("chatcmpl-fake", asked["model"], {}, None) | {"choices": [], "usage": counted}

@@ -1,307 +1,297 @@
-"""OpenAI-compatible requests in; answers with citations out, to callers with the key or, in public, to anyone."""
+"""OpenAI-compatible requests in; answers with citations out, to callers with a key or, in public, to anyone."""
 
 from __future__ import annotations
 
-import hmac
-import re
+import math
 import threading
-import time
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from fastapi import FastAPI, Header, Request
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import generate_latest
-from pydantic import BaseModel, Field
-from sqlalchemy import Engine
+from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, PassageKind
-from lorekeeper.errors import LorekeeperError, NotAllowed
-from lorekeeper.prompt import Turn
-from lorekeeper.store import answers, feedback, reading
-from lorekeeper.store.rows import plain
+from lorekeeper.domain import BASE_NAME, PUBLIC, KeyScope
+from lorekeeper.errors import LorekeeperError
+from lorekeeper.store import feedback, reading
 from lorekeeper.telemetry import error_id
-from serving import sse
-from serving.assistant import Asked, Assistant, Step
+from serving import chat, embeddings, sse, tools, wire
+from serving.answering import Desk
+from serving.assistant import Asked, Assistant
+from serving.intake import Intake
+from serving.keys import Caller, Keyring
+from serving.queue import Queue
+from serving.refusals import Refusal, Unavailable
+from serving.wire import ASSISTANT, Completion
+
+if TYPE_CHECKING:
+    from retrieval.embed import Embedder
 
 log = structlog.get_logger(__name__)
 
-ASSISTANT = "lorekeeper"
-SPOKEN = {"user", "assistant"}  # a caller's system prompt is not this assistant's
-# Clients want the field; the engine's own count would tell nothing about what a caller sent.
-_USAGE = {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
+WENT_WRONG = "Something went wrong; the log has it as {}."
 
 
-class About(BaseModel):
-    """Who asks, where, and what may be quoted."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """What runs behind the gateway, for those who look."""
 
-    scopes: list[str] = [PUBLIC]
-    exclude: list[str] = []
-    asker: str = ""
-    channel: str = ""
-    thread_ts: str | None = None
-    kinds: list[PassageKind] = list(PassageKind)
-    style: str = ""
-    pace: float = Field(default=0.0, ge=0, le=10)  # seconds between pieces after the first one
-
-
-class Part(BaseModel):
-    """A part of a message; only text is read."""
-
-    type: str
-    text: str = ""
-
-
-class Said(BaseModel):
-    """One message of the conversation."""
-
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = None
-
-    @property
-    def text(self) -> str:
-        if isinstance(self.content, str):
-            return self.content
-        return "\n".join(part.text for part in self.content or () if part.type == "text")
-
-
-class StreamOptions(BaseModel):
-    include_usage: bool = False
-
-
-class Completion(BaseModel):
-    """OpenAI's chat completion request, with our own field beside it.
-
-    How the model samples is the assistant's affair: `temperature` and its like are taken and not used.
-    """
-
-    model: str = ASSISTANT
-    messages: list[Said] = Field(min_length=1)
-    stream: bool = False
-    stream_options: StreamOptions | None = None
-    lorekeeper: About = About()
-
-
-class Metrics:
-    """What `/metrics` counts."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.answers = Counter(
-            "lorekeeper_answers_total", "Answers by level", ["level"], registry=self.registry
-        )
-        self.thumbs = Gauge(
-            "lorekeeper_feedback", "Thumbs on answers", ["thumb"], registry=self.registry
-        )
-        self.first_text = Histogram(
-            "lorekeeper_first_text_seconds",
-            "Seconds from the question to the first piece of text",
-            registry=self.registry,
-            buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64),
-        )
+    health: Callable[[], dict[str, Any]] = dict
+    missing: Callable[[], Mapping[str, str]] = dict
+    """Each part that cannot work now, with the reason."""
+    adapters: Callable[[], list[str]] = list
+    """Names of the adapters that are loaded."""
+    embedder: Embedder | None = None
 
 
 def create(
-    assistant: Assistant, database: Engine, *, key: str, health: Callable[[], dict[str, Any]]
-) -> FastAPI:
-    """The gateway's application. `health` tells what runs behind it."""
-    app = FastAPI(title="Lorekeeper", docs_url=None, redoc_url=None)
-    metrics = Metrics()
+    assistant: Assistant, database: Engine, *, key: str, behind: Behind | None = None
+) -> ASGIApp:
+    """The gateway's application. `key` is the bot's own, which opens everything."""
+    serving, behind = assistant.serving, behind or Behind()
+    queue = Queue(
+        at_once=serving.at_once, longest=serving.queue, per_person=serving.queue_per_person
+    )
+    desk = Desk(assistant=assistant, database=database, queue=queue)
+    keyring = Keyring(database, bot_key=key, keyless_per_minute=serving.keyless_per_minute)
+    door = Door(keyring)
+    app = FastAPI(title="Lorekeeper", docs_url=None, redoc_url=None, lifespan=_lifespan)
+    _tell_errors(app, desk)
+    _answer(app, desk, door)
+    _embed(app, desk, door, behind)
+    _serve_assistants(app, desk, door)
+    _look(app, desk, behind)
+    return Intake(app, refuse=lambda refusal: _refused(desk, refusal))
 
-    @app.exception_handler(LorekeeperError)
-    def refused(_request: Request, error: LorekeeperError) -> JSONResponse:
-        status = 401 if isinstance(error, NotAllowed) else 400
-        return JSONResponse(_error(f"{error.what} {error.fix}"), status)
 
-    @app.exception_handler(RequestValidationError)
-    def misread(_request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return JSONResponse(_error(f"The request cannot be read at {where}: {first['msg']}."), 400)
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Whoever calls, is known here."""
 
-    @app.exception_handler(Exception)
-    def failed(_request: Request, error: Exception) -> JSONResponse:
-        number = error_id()
-        log.error("request failed", id=number, exc_info=error)
-        return JSONResponse(_error(f"Something went wrong; the log has it as {number}."), 500)
+    keyring: Keyring
 
-    @app.get("/healthz")
-    def healthz() -> dict[str, Any]:
-        return health()
+    async def open(self, request: Request) -> Caller:
+        """Raises UnknownKey, or Busy when the caller's rate is used up."""
+        if not self.keyring.is_fresh:
+            await run_in_threadpool(self.keyring.look)
+        address = request.client.host if request.client else "nowhere"
+        caller = self.keyring.caller(request.headers.get("Authorization", ""), address)
+        self.keyring.spend(caller)
+        return caller
 
-    @app.get("/metrics")
-    def metrics_page() -> Response:
-        with reading(database) as db:
-            up, down = feedback.counts(db)
-        metrics.thumbs.labels("up").set(up)
-        metrics.thumbs.labels("down").set(down)
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/v1/models")
-    def models() -> dict[str, Any]:
-        names = (ASSISTANT, BASE_NAME)
-        return {"object": "list", "data": [{"id": name, "object": "model"} for name in names]}
-
+def _answer(app: FastAPI, desk: Desk, door: Door) -> None:
     @app.post("/v1/chat/completions", response_model=None)
-    def complete(
-        body: Completion, authorization: Annotated[str, Header()] = ""
-    ) -> Response | dict[str, Any]:
-        asked = _asked(body, authorization, key)
+    async def complete(body: Completion, request: Request) -> Response:
+        caller = await door.open(request)
+        asked = _asked(body, caller, request.state.request_id, is_open=door.keyring.is_open)
+        lane, person = asked.channel or caller.name, asked.asker or caller.name
+        desk.queue.check(lane, person)
 
-        def steps(gone: threading.Event) -> Generator[Step, None, None]:
-            return _kept(assistant.answer(replace(asked, gone=gone)), database, metrics)
+        def events(gone: threading.Event) -> Generator[dict[str, Any], None, None]:
+            mine = replace(asked, gone=gone)
+            if body.tools:
+                return tools.events(desk, mine, body, lane=lane, person=person)
+            return _events(desk, mine, body, lane=lane, person=person)
 
         if body.stream:
-            counted = body.stream_options is not None and body.stream_options.include_usage
-            return sse.respond(
-                lambda gone: _events(
-                    _paced(steps(gone), body.lorekeeper.pace), body.model, counted=counted
-                )
-            )
-        made = [step.answer for step in steps(threading.Event()) if step.answer is not None]
-        return _whole(made[-1], body.model)
-
-    return app
+            return sse.respond(lambda gone: _told(events(gone), asked.request_id))
+        return await sse.last(request, events)
 
 
-def _asked(body: Completion, authorization: str, key: str) -> Asked:
+def _asked(body: Completion, caller: Caller, request_id: str, *, is_open: bool) -> Asked:
     """The question as the assistant takes it.
 
     Raises:
-        NotAllowed: a wrong key, or no key and scopes beyond the public one.
+        UnknownKey, MissingScope: the caller may not ask, or may not ask for somebody.
     """
-    given = authorization.removeprefix("Bearer ").strip()
-    has_key = bool(key) and hmac.compare_digest(given.encode(), key.encode())
     about = body.lorekeeper
-    if not has_key and set(about.scopes) - {PUBLIC}:
-        raise NotAllowed(
-            "Only callers with the gateway's key may name scopes beyond the public one.",
-            fix="Send LORE_SERVING__GATEWAY_KEY as a bearer token.",
-        )
+    caller.need(KeyScope.ASK)
+    is_named = bool(about.asker or about.channel or about.thread_ts or about.style)
+    if set(about.scopes) - {PUBLIC} or (is_named and not is_open):
+        caller.need(KeyScope.ASK_AS)
     *before, last = body.messages
     return Asked(
         question=last.text,
-        turns=tuple(
-            Turn(role=said.role, content=said.text) for said in before if said.role in SPOKEN
-        ),
+        turns=tuple(said.as_turn() for said in before if said.role in wire.SPOKEN),
         scopes=frozenset(about.scopes),
         exclude=frozenset(about.exclude),
         asker=about.asker,
         channel=about.channel,
         thread_ts=about.thread_ts,
-        model=None if body.model == ASSISTANT else body.model,
+        model=body.adapter,
         kinds=frozenset(about.kinds),
-        style=about.style if has_key else "",
+        style=about.style if KeyScope.ASK_AS in caller.scopes else "",
+        request_id=request_id,
     )
 
 
-def _kept(
-    steps: Generator[Step, None, None], database: Engine, metrics: Metrics
-) -> Generator[Step, None, None]:
-    """Store the answer before its last step is passed on; count it."""
-    began = time.monotonic()
-    waiting = True
-    with closing(steps):
-        for step in steps:
-            if step.text and waiting:
-                waiting = False
-                metrics.first_text.observe(time.monotonic() - began)
-            if step.answer is not None:
-                with database.begin() as db:
-                    answers.add(db, step.answer)
-                metrics.answers.labels(step.answer.level.value).inc()
-            yield step
-
-
 def _events(
-    steps: Generator[Step, None, None], model: str, *, counted: bool
+    desk: Desk, asked: Asked, body: Completion, *, lane: str, person: str
 ) -> Generator[dict[str, Any], None, None]:
-    """OpenAI's chunks; our own field beside theirs. What goes wrong is said in the stream, too."""
-    with closing(steps):
+    """OpenAI's chunks, or, for who does not stream, the whole answer alone."""
+    pace = body.lorekeeper.pace
+    with closing(desk.answer(asked, lane=lane, person=person, pace=pace)) as steps:
+        for step in steps:
+            if body.stream:
+                yield wire.chunk(step, body.model)
+            if step.answer is None:
+                continue
+            if not body.stream:
+                yield wire.whole(step.answer, body.model, asked.spent)
+            elif body.wants_usage:
+                yield wire.counted(body.model, step.answer.id, asked.spent)
+
+
+def _told(
+    events: Generator[dict[str, Any], None, None], request_id: str
+) -> Generator[dict[str, Any], None, None]:
+    """What goes wrong when the stream has begun is said in it."""
+    with closing(events):
         try:
-            for step in steps:
-                yield _event(step, model)
-                if counted and step.answer is not None:
-                    yield _envelope("chat.completion.chunk", model, None, step.answer.id) | _USAGE
+            yield from events
+        except LorekeeperError as error:
+            yield wire.error(f"{error.what} {error.fix}", kind=_kind(error))
         except Exception as error:
             number = error_id()
-            log.error("answer failed", id=number, exc_info=error)
-            yield _error(f"Something went wrong; the log has it as {number}.")
+            log.error("answer failed", id=number, request=request_id, exc_info=error)
+            yield wire.error(WENT_WRONG.format(number), kind="server_error")
 
 
-def _paced(steps: Generator[Step, None, None], pace: float) -> Generator[Step, None, None]:
-    """The first words at once, the next ones together: who shows them once a second needs no single words."""
-    told_at, held = float("-inf"), ""
-    with closing(steps):
-        for step in steps:
-            if step.text and not step.status and step.answer is None:
-                held += step.text
-                if time.monotonic() - told_at < pace:
-                    continue
-                step, held, told_at = Step(text=held), "", time.monotonic()
-            elif held:
-                yield Step(text=held)
-                held = ""
-            yield step
-    if held:
-        yield Step(text=held)
+def _embed(app: FastAPI, desk: Desk, door: Door, behind: Behind) -> None:
+    @app.post("/v1/embeddings", response_model=None)
+    async def embed(body: embeddings.Wanted, request: Request) -> dict[str, Any]:
+        (await door.open(request)).need(KeyScope.EMBED)
+        made = await run_in_threadpool(embeddings.embed, body, behind.embedder)
+        desk.metrics.tokens.labels("embedded").inc(made["usage"]["total_tokens"])
+        return made
 
 
-def _event(step: Step, model: str) -> dict[str, Any]:
-    ours: dict[str, Any] = {"answer": plain(step.answer)} if step.answer else {}
-    if step.status:
-        ours = {"status": step.status, "scopes": step.scopes}
-    delta: dict[str, Any] = {"content": step.text} if step.text else {}
-    if step.answer is not None and step.answer.citations:
-        delta["annotations"] = _annotations(step.answer)
-    choice = {
-        "index": 0,
-        "delta": delta,
-        "finish_reason": "stop" if step.answer else None,
-    }
-    body = _envelope("chat.completion.chunk", model, choice, step.answer.id if step.answer else "")
-    return body | ({"lorekeeper": ours} if ours else {})
+def _serve_assistants(app: FastAPI, desk: Desk, door: Door) -> None:
+    """MCP, where its package is installed."""
+    if find_spec("mcp") is None:
+        app.add_route("/mcp", _no_mcp, methods=["GET", "POST", "DELETE"])
+        return
+    from serving import mcp
+
+    server = mcp.server(desk)
+    app.router.routes.append(Route(mcp.PATH, mcp.Guarded(mcp.endpoint(server), door.open)))
+    app.state.mcp = server
 
 
-def _whole(answer: Answer, model: str) -> dict[str, Any]:
-    message = {
-        "role": "assistant",
-        "content": answer.text,
-        "annotations": _annotations(answer),
-    }
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    body = _envelope("chat.completion", model, choice, answer.id)
-    return body | _USAGE | {"lorekeeper": {"answer": plain(answer)}}
+def _no_mcp(_request: Request) -> Response:
+    raise Unavailable(
+        "This gateway speaks no MCP.", fix="Install it with: pip install 'lorekeeper[mcp]'"
+    )
 
 
-def _annotations(answer: Answer) -> list[dict[str, Any]]:
-    """OpenAI's `url_citation`, one for each place where a number stands in the text."""
-    found = []
-    for citation in answer.citations:
-        mark = f"[{citation.number}]"
-        for place in re.finditer(re.escape(mark), answer.text):
-            about: dict[str, Any] = {"start_index": place.start(), "end_index": place.end()}
-            about |= {"url": citation.url, "title": citation.title}
-            found.append({"type": "url_citation", "url_citation": about})
-    return found
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if not hasattr(app.state, "mcp"):
+        yield
+        return
+    async with app.state.mcp.session_manager.run():
+        yield
 
 
-def _envelope(
-    kind: str, model: str, choice: dict[str, Any] | None, answer_id: str
-) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{answer_id}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": model,
-        "choices": [choice] if choice is not None else [],
-    }
+def _look(app: FastAPI, desk: Desk, behind: Behind) -> None:
+    """What operators and their machines look at; it tells no content, so it needs no key."""
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, Any]:
+        return behind.health()
+
+    @app.get("/readyz")
+    def readyz() -> JSONResponse:
+        missing = dict(behind.missing()) | _database_missing(desk.database)
+        if missing:
+            return JSONResponse({"status": "not ready", "missing": missing}, 503)
+        return JSONResponse({"status": "ready"})
+
+    @app.get("/metrics")
+    def metrics_page() -> Response:
+        with reading(desk.database) as db:
+            up, down = feedback.counts(db)
+        desk.metrics.thumbs.labels("up").set(up)
+        desk.metrics.thumbs.labels("down").set(down)
+        desk.metrics.waiting.set(desk.queue.waiting)
+        desk.metrics.answering.set(desk.queue.answering)
+        return Response(desk.metrics.page(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/v1/models")
+    def models() -> dict[str, Any]:
+        names = dict.fromkeys((ASSISTANT, BASE_NAME, *behind.adapters()))
+        listed = [{"id": name, "object": "model", "owned_by": ASSISTANT} for name in names]
+        return {"object": "list", "data": listed}
 
 
-def _error(text: str) -> dict[str, Any]:
-    return {"error": {"message": text, "type": "invalid_request_error", "code": None}}
+def _database_missing(database: Engine) -> dict[str, str]:
+    try:
+        with reading(database) as db:
+            db.execute(select(1))
+    except SQLAlchemyError as error:
+        return {"database": f"It does not answer: {type(error).__name__}."}
+    return {}
+
+
+def _tell_errors(app: FastAPI, desk: Desk) -> None:
+    """Every error in OpenAI's shape, in words, with an id where only the log has the cause."""
+
+    @app.exception_handler(LorekeeperError)
+    def refused(_request: Request, error: LorekeeperError) -> JSONResponse:
+        if isinstance(error, Refusal):
+            return _refused(desk, error)
+        told = wire.error(f"{error.what} {error.fix}", kind=_kind(error))
+        return JSONResponse(told, _status(error))
+
+    @app.exception_handler(RequestValidationError)
+    def misread(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = f"The request cannot be read at {where}: {first['msg']}."
+        return JSONResponse(wire.error(said), 400)
+
+    @app.exception_handler(HTTPException)
+    def unknown(request: Request, error: HTTPException) -> JSONResponse:
+        said = f"{request.method} {request.url.path}: {error.detail}."
+        return JSONResponse(wire.error(said), error.status_code)
+
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> JSONResponse:
+        number = error_id()
+        log.error("request failed", id=number, request=request.state.request_id, exc_info=error)
+        return JSONResponse(wire.error(WENT_WRONG.format(number), kind="server_error"), 500)
+
+
+def _refused(desk: Desk, refusal: Refusal) -> JSONResponse:
+    desk.metrics.refusals.labels(refusal.reason).inc()
+    status, told = wire.refused(refusal)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if refusal.retry_after:
+        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    return JSONResponse(told, status, headers=headers)
+
+
+def _status(error: LorekeeperError) -> int:
+    if isinstance(error, chat.UnknownModel):
+        return 404
+    return (
+        502 if isinstance(error, chat.EngineFailed) and not isinstance(error, chat.TooLong) else 400
+    )
+
+
+def _kind(error: LorekeeperError) -> str:
+    if isinstance(error, Refusal):
+        return error.kind
+    return "invalid_request_error" if _status(error) < 500 else "server_error"

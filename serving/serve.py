@@ -18,6 +18,7 @@ from lorekeeper.settings import Settings
 from lorekeeper.store import deployments, reading
 from retrieval import embed
 from retrieval.refresh import Refresher
+from retrieval.web import Follower
 from serving import engine, fit, gateway
 from serving.adapters import Keeper
 from serving.assistant import Assistant
@@ -72,7 +73,11 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
             base=_base(settings, engine.slots(settings, held).rank),
             traffic=traffic,
         )
-        with Refresher(database, settings, embedder, artifacts) as index, keeper:
+        with (
+            Follower(settings),
+            Refresher(database, settings, embedder, artifacts) as index,
+            keeper,
+        ):
             assistant = Assistant(
                 search=index,
                 engine_url=running.url,
@@ -82,6 +87,17 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
                 speak=traffic.speak,
             )
 
+            def missing() -> dict[str, str]:
+                rests = sharing is not None and sharing.is_asleep  # answers are the sources alone
+                found = (
+                    {}
+                    if rests or running.is_up()
+                    else {"engine": f"{running.url} does not answer."}
+                )
+                if not index.status.looked_at:
+                    found["index"] = index.status.error or "It is being read for the first time."
+                return found
+
             def health() -> dict[str, Any]:
                 return {
                     "status": "ok" if running.is_up() else "degraded",
@@ -89,7 +105,7 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
                     "asleep": sharing.why() if sharing is not None and sharing.is_asleep else "",
                     "model": models.base_spec(settings),
                     "adapter": keeper.served.called,
-                    "adapters": keeper.called(),
+                    "adapters": keeper.names(),
                     "index": {
                         "passages": len(index.index),
                         "looked_at": index.status.looked_at,
@@ -98,7 +114,10 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
                 }
 
             key = settings.serving.gateway_key.get_secret_value()
-            _listen(gateway.create(assistant, database, key=key, health=health), settings)
+            behind = gateway.Behind(
+                health=health, missing=missing, adapters=keeper.names, embedder=embedder
+            )
+            _listen(gateway.create(assistant, database, key=key, behind=behind), settings)
     finally:
         running.stop()
         watch.join()

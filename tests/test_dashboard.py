@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client.exposition import generate_latest
 
-from serving.gateway import Metrics
+from serving.metrics import Metrics
 
 DASHBOARD = Path(__file__).parent.parent / "deploy/grafana.json"
 

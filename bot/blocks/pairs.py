@@ -38,6 +38,7 @@ ORIGINS = {
     Origin.COMMAND: "saved",
     Origin.CORRECTION: "corrected",
     Origin.IMPORT: "imported",
+    Origin.PROPOSED: "proposed",
     Origin.MINED: "mined",
 }
 REASONS = ("wrong", "out of date", "not a question", "not understandable alone", "too private")

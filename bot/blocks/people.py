@@ -8,9 +8,10 @@ from bot.forget import Forgotten
 
 def forgotten(gone: Forgotten) -> str:
     """What is gone, and what cannot be taken back: a trained adapter keeps what it learned."""
+    files = f", with {gone.files} files" if gone.files else ""
     told = (
-        f":wastebasket: Forgotten: {gone.messages} messages and {gone.pairs} pairs. Nothing of them is"
-        " found or quoted any more, and the next dataset version is without them."
+        f":wastebasket: Forgotten: {gone.messages} messages and {gone.pairs} pairs{files}. Nothing of"
+        " them is found or quoted any more, and the next dataset version is without them."
     )
     if gone.versions:
         told += f" Frozen versions that hold some of them: {', '.join(gone.versions)}."

@@ -17,6 +17,7 @@ OPTIONS = 100
 _KINDS = {
     PassageKind.PAIR: "Reviewed answers",
     PassageKind.THREAD: "What was said in Slack",
+    PassageKind.FILE: "Files and canvases shared in Slack",
     PassageKind.DOCUMENT: "Documents",
 }
 _SWITCHES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from slack_bolt import App
 
-from bot import backfill, home, mirror, prompts, reactions, reply, welcome
+from bot import backfill, files, home, mirror, prompts, reactions, reply, welcome
 from bot.desk import Desk, Json
 from bot.door import Listener, door
 
@@ -31,6 +31,8 @@ def message(desk: Desk, body: Json) -> None:
         case "message_deleted":
             reply.withdrawn(desk, channel, event["deleted_ts"])
             mirror.forget(desk, channel, event["deleted_ts"])
+            for file in (event.get("previous_message") or {}).get("files") or ():
+                files.unshared(desk, file["id"], channel)
         case _:
             mirror.keep(desk, channel, event)
             reply.heard(desk, channel, event)
@@ -52,6 +54,36 @@ def reaction_removed(desk: Desk, body: Json) -> None:
     reactions.removed(
         desk, channel=item["channel"], ts=item["ts"], by=event["user"], emoji=event["reaction"]
     )
+
+
+def pin_added(desk: Desk, body: Json) -> None:
+    _pin(desk, body["event"], is_pinned=True)
+
+
+def pin_removed(desk: Desk, body: Json) -> None:
+    _pin(desk, body["event"], is_pinned=False)
+
+
+def _pin(desk: Desk, event: Json, *, is_pinned: bool) -> None:
+    item = event["item"]
+    if item.get("type") == "message":
+        mirror.pin(desk, item["channel"], item["message"], is_pinned=is_pinned)
+
+
+def file_shared(desk: Desk, body: Json) -> None:
+    """Shared somewhere, made public, or changed: look at what it is now, and who may see it."""
+    files.look(desk, body["event"]["file_id"])
+
+
+def file_unshared(desk: Desk, body: Json) -> None:
+    event = body["event"]
+    if event.get("channel_id"):  # Slack does not always say from where
+        files.unshared(desk, event["file_id"], event["channel_id"])
+    files.look(desk, event["file_id"])
+
+
+def file_deleted(desk: Desk, body: Json) -> None:
+    files.gone(desk, body["event"]["file_id"])
 
 
 def app_home_opened(desk: Desk, body: Json) -> None:
@@ -114,6 +146,12 @@ EVENTS: dict[str, Listener] = {
     "message": message,
     "reaction_added": reaction_added,
     "reaction_removed": reaction_removed,
+    "pin_added": pin_added,
+    "pin_removed": pin_removed,
+    "file_shared": file_shared,
+    "file_change": file_shared,
+    "file_unshared": file_unshared,
+    "file_deleted": file_deleted,
     "app_home_opened": app_home_opened,
     "app_context_changed": app_context_changed,
     "agent_session_stopped": agent_session_stopped,

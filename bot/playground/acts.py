@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 from typing import Any
 
@@ -71,6 +72,45 @@ class Acts:
 
     def act_unreact(self, me: User, *, channel: str, ts: str, name: str) -> None:
         self.workspace.unreact(self._my_channel(me, channel).id, ts, me.id, name.strip(":"))
+
+    def act_pin(self, me: User, *, channel: str, ts: str) -> None:
+        self.workspace.pin(self._my_channel(me, channel).id, ts, me.id)
+
+    def act_unpin(self, me: User, *, channel: str, ts: str) -> None:
+        self.workspace.unpin(self._my_channel(me, channel).id, ts, me.id)
+
+    def act_share(
+        self,
+        me: User,
+        *,
+        channel: str,
+        name: str,
+        content: str,
+        text: str = "",
+        thread_ts: str | None = None,
+        canvas: bool = False,
+    ) -> Json:
+        """Bring a file (`content` in base64) or a canvas (its HTML, likewise) and share it here."""
+        room = self._my_channel(me, channel)
+        files = self.workspace.files
+        file = files.bring(name, _decoded(content), me.id, canvas=canvas)
+        return files.share(
+            [file.id], room, me.id, text=self._typed(text), thread_ts=thread_ts or None
+        )
+
+    def act_share_again(self, me: User, *, file: str, channel: str, text: str = "") -> Json:
+        self._my_file(me, file, mine=False)
+        room = self._my_channel(me, channel)
+        return self.workspace.files.share([file], room, me.id, text=self._typed(text))
+
+    def act_change_file(self, me: User, *, file: str, content: str) -> None:
+        """New words in a canvas or a snippet."""
+        self._my_file(me, file)
+        self.workspace.files.change(file, _decoded(content), me.id)
+
+    def act_delete_file(self, me: User, *, file: str) -> None:
+        self._my_file(me, file)
+        self.workspace.files.delete(file, me.id)
 
     def act_join(self, me: User, *, channel: str) -> None:
         room = self.workspace.channel(channel)
@@ -245,6 +285,15 @@ class Acts:
         if self.workspace.message(room.id, ts).get("user") != me.id:
             raise Refused(refusal)
 
+    def _my_file(self, me: User, id: str, *, mine: bool = True) -> None:
+        """Raises Refused: file_not_found, or cant_delete_file for somebody else's."""
+        file = self.workspace.files.get(id)
+        rooms = (self.workspace.channel(channel) for channel in file.channels)
+        if file.user != me.id and not any(self._visible(me, room) for room in rooms):
+            raise Refused("file_not_found")
+        if mine and file.user != me.id and not me.is_admin:
+            raise Refused("cant_delete_file")
+
     def _seen(self, me: User, room: Channel, ts: str) -> Json:
         whispered = self.workspace.whispers.find(room.id, ts)
         if whispered is not None and whispered["to"] == me.id:
@@ -266,6 +315,14 @@ class Acts:
             if user.display_name and " " not in user.display_name:
                 names.setdefault(user.display_name.lower(), user.id)
         return as_typed(text, names)
+
+
+def _decoded(content: str) -> bytes:
+    """Raises Refused(invalid_arguments)."""
+    try:
+        return base64.b64decode(content, validate=True)
+    except ValueError:
+        raise Refused("invalid_arguments") from None
 
 
 def _window(order: list[str], limit: int | None, around: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from bot.playground.markup import mentioned
 from bot.playground.records import App, Channel, Json
 
 if TYPE_CHECKING:
+    from bot.playground.files import File
     from bot.playground.workspace import Workspace
 
 SUBSCRIPTION = {"public": "channels", "private": "groups", "im": "im", "mpim": "mpim"}
@@ -52,6 +54,51 @@ def reaction(
     if message.get("user"):
         event["item_user"] = message["user"]
     _tell(workspace, event, room=room, names=(kind,))
+
+
+def pinned(
+    workspace: Workspace, room: Channel, message: Json, user: str, *, added: bool, count: int
+) -> None:
+    kind = "pin_added" if added else "pin_removed"
+    event: Json = {
+        "type": kind,
+        "user": user,
+        "channel_id": room.id,
+        "item": {
+            "type": "message",
+            "channel": room.id,
+            "message": message,
+            "created": int(workspace.clock.now()),
+            "created_by": user,
+        },
+        "pin_count": count,
+        "event_ts": workspace.new_ts(),
+    }
+    if not added:
+        event["has_pins"] = count > 0
+    _tell(workspace, event, room=room, names=(kind,))
+
+
+def file(
+    workspace: Workspace, change: str, file: File, user: str, *, rooms: Iterable[Channel]
+) -> None:
+    """`change`: shared, unshared, change or deleted; to each app that sees the file in one of the rooms.
+
+    As in Slack, sharing and taking back name one channel, and changing and deleting none.
+    """
+    event: Json = {
+        "type": f"file_{change}",
+        "file_id": file.id,
+        "file": {"id": file.id},
+        "event_ts": workspace.new_ts(),
+    }
+    rooms = list(rooms)
+    if change in ("shared", "unshared"):
+        event |= {"user_id": user, "channel_id": rooms[0].id}
+    if change == "deleted":
+        del event["file"]
+    for app in {app.id: app for room in rooms for app in _present(workspace, room)}.values():
+        _send(workspace, app, event, names=(event["type"],))
 
 
 def membership(

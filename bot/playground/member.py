@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -53,6 +54,28 @@ class Member:
 
     def unreact(self, message: Seen, name: str) -> None:
         self._do("unreact", channel=message.channel, ts=message.ts, name=name)
+
+    def pin(self, message: Seen) -> None:
+        self._do("pin", channel=message.channel, ts=message.ts)
+
+    def unpin(self, message: Seen) -> None:
+        self._do("unpin", channel=message.channel, ts=message.ts)
+
+    def share(
+        self, channel: str, name: str, content: bytes, text: str = "", *, canvas: bool = False
+    ) -> Seen:
+        """Bring a file (or a canvas, as HTML) and share it; the message that shares it."""
+        given = {"name": name, "content": base64.b64encode(content).decode(), "canvas": canvas}
+        return Seen(channel, self._do("share", channel=channel, text=text, **given))
+
+    def share_again(self, file: str, channel: str) -> Seen:
+        return Seen(channel, self._do("share_again", file=file, channel=channel))
+
+    def change_file(self, file: str, content: bytes) -> None:
+        self._do("change_file", file=file, content=base64.b64encode(content).decode())
+
+    def delete_file(self, file: str) -> None:
+        self._do("delete_file", file=file)
 
     def join(self, channel: str) -> None:
         self._do("join", channel=channel)

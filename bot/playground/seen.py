@@ -61,6 +61,11 @@ class Seen:
         return {entry["name"]: entry["users"] for entry in self.raw.get("reactions", [])}
 
     @property
+    def files(self) -> list[str]:
+        """Ids of the files that it shares."""
+        return [file["id"] for file in self.raw.get("files", [])]
+
+    @property
     def actions(self) -> list[str]:
         """The action ids that can be pressed."""
         return [element["action_id"] for _, element in interactive(self.blocks)]

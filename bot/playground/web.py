@@ -10,12 +10,19 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    StreamingResponse,
+)
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
 from bot.playground.acts import Acts
 from bot.playground.api import WebApi
+from bot.playground.files import File
 from bot.playground.guard import Guard
 from bot.playground.records import Json, Refused
 from bot.playground.sockets import Connection, Sockets
@@ -36,7 +43,7 @@ def build(workspace: Workspace, api: WebApi, sockets: Sockets, acts: Acts) -> Fa
     _web_api(app, workspace, api)
     _socket_mode(app, workspace, sockets)
     _responses(app, acts)
-    _uploads(app, workspace)
+    _uploads(app, workspace, api)
     sessions: set[str] = set()
     _member_api(app, workspace, acts, sessions)
     _page(app, sessions)
@@ -129,7 +136,7 @@ def _responses(app: FastAPI, acts: Acts) -> None:
         return PlainTextResponse("ok")
 
 
-def _uploads(app: FastAPI, workspace: Workspace) -> None:
+def _uploads(app: FastAPI, workspace: Workspace, api: WebApi) -> None:
     @app.post("/upload/{file_id}/{key}")
     async def upload(file_id: str, key: str, request: Request) -> Response:
         content = await request.body()
@@ -139,16 +146,34 @@ def _uploads(app: FastAPI, workspace: Workspace) -> None:
             return PlainTextResponse(refused.code, status_code=404)
         return PlainTextResponse(f"OK - {len(content)}")
 
-    @app.get("/files/{file_id}/{key}")
-    def download(file_id: str, key: str) -> Response:
+    @app.get("/files-pri/{place}/{rest:path}")
+    def private(place: str, rest: str, request: Request) -> Response:
+        """The bytes, for a token that may read the file; anybody else is sent to sign in, as Slack does."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        try:
+            app = api.app_of(token)
+            if not app.may("files:read"):
+                raise Refused("missing_scope")
+            file = workspace.files.seen_by(place.rpartition("-")[2], app)
+        except Refused:
+            return RedirectResponse(f"/?redir={request.url.path}", status_code=302)
+        return _file(file)
+
+    @app.get("/files/{user}/{file_id}/{key}")
+    def download(user: str, file_id: str, key: str) -> Response:
         try:
             file = workspace.files.get(file_id)
         except Refused as refused:
             return PlainTextResponse(refused.code, status_code=404)
         if not secrets.compare_digest(file.key, key):
             return PlainTextResponse("file_not_found", status_code=404)
-        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-        return Response(file.content, media_type="application/octet-stream", headers=headers)
+        return _file(file)
+
+
+def _file(file: File) -> Response:
+    kind = "text/html" if file.is_canvas else "application/octet-stream"
+    headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+    return Response(file.content, media_type=kind, headers=headers)
 
 
 def _member_api(app: FastAPI, workspace: Workspace, acts: Acts, sessions: set[str]) -> None:

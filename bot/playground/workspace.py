@@ -317,9 +317,12 @@ class Workspace:
                 }
             else:
                 log.remove(ts)
+            if ts in room.pins:
+                room.pins.remove(ts)
             self.streams.pop((room.id, ts), None)
             self._changed("deleted", channel=room.id, ts=ts)
             events.message_deleted(self, room, previous)
+            self.files.message_gone(room, previous)
 
     def react(self, channel: str, ts: str, user: str, name: str, *, silent: bool = False) -> None:
         """Raises Refused(already_reacted | message_not_found)."""
@@ -357,12 +360,35 @@ class Workspace:
             self._changed("message", channel=room.id, ts=ts)
             events.reaction(self, room, message, who, name, added=False)
 
-    def pin(self, channel: str, ts: str) -> None:
+    def pin(self, channel: str, ts: str, user: str, *, silent: bool = False) -> None:
+        """Raises Refused(already_pinned | message_not_found)."""
         with self.lock:
             room = self.channel(channel)
-            self._existing(room, ts)
+            message = self._existing(room, ts)
+            if ts in room.pins:
+                raise Refused("already_pinned")
+            room.pins.append(ts)
+            message["pinned_to"] = [room.id]
+            self._changed("message", channel=room.id, ts=ts)
+            if not silent:
+                self._tell_of_pin(room, ts, user, added=True)
+
+    def unpin(self, channel: str, ts: str, user: str) -> None:
+        """Raises Refused(no_pin | message_not_found)."""
+        with self.lock:
+            room = self.channel(channel)
+            message = self._existing(room, ts)
             if ts not in room.pins:
-                room.pins.append(ts)
+                raise Refused("no_pin")
+            room.pins.remove(ts)
+            message.pop("pinned_to", None)
+            self._changed("message", channel=room.id, ts=ts)
+            self._tell_of_pin(room, ts, user, added=False)
+
+    def _tell_of_pin(self, room: Channel, ts: str, user: str, *, added: bool) -> None:
+        message = self._conversations[room.id].shown(ts)
+        who, count = self.user(user).id, len(room.pins)
+        events.pinned(self, room, message, who, added=added, count=count)
 
     def conversation(self, channel: str) -> Conversation:
         """The channel's messages; hold `lock` while reading."""

@@ -10,18 +10,21 @@ from lorekeeper.redact.rule import Rule, Value
 
 # Formats that their issuers document: a prefix and a run of any length that is no word and no
 # placeholder, that is, with a capital or a digit, and not one character again and again.
-_PREFIXES = (  # noqa: SIM905, as a list it would be ninety lines
-    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ "  # GitHub
-    "glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glagent- glimt- gloas- "  # GitLab
-    "xoxa- xoxb- xoxe- xoxe.xoxp- xoxo- xoxp- xoxr- xoxs- xapp- xwfp- "  # Slack
-    "sk-ant- sk-proj- sk-svcacct- sk-admin- sk-or-v1- sk-lf- gsk_ xai- pplx- r8_ "  # models
-    "sk_live_ sk_test_ rk_live_ rk_test_ whsec_ sq0csp- sq0atp- shpat_ shpca_ shppa_ shpss_ "  # shops
-    "AIza ya29. GOCSPX- dop_v1_ doo_v1_ dor_v1_ HRKU- cfut_ cfat_ cfk_ fo1_ fm2_ tskey- "  # hosts
-    "npm_ pypi- rubygems_ dckr_pat_ "  # registries
-    "hvs. hvb. hvr. dp.pt. dp.st. pul- ops_eyJ AGE-SECRET-KEY-1 CCIPAT_ "  # vaults, pipelines
-    "lin_api_ ntn_ figd_ ATATT3 ATCTT3 PMAK- NRAK- glsa_ glc_ sntrys_ sntryu_ phx_ xkeysib- "
-    "sbp_ sb_secret_ pscale_tkn_ pscale_pw_"
-).split()
+_PREFIXES = (
+    (  # noqa: SIM905, as a list it would be ninety lines
+        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ "  # GitHub
+        "glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glagent- glimt- gloas- "  # GitLab
+        "xoxa- xoxb- xoxe- xoxe.xoxp- xoxo- xoxp- xoxr- xoxs- xapp- xwfp- "  # Slack
+        "sk-ant- sk-proj- sk-svcacct- sk-admin- sk-or-v1- sk-lf- gsk_ xai- pplx- r8_ "  # models
+        "sk_live_ sk_test_ rk_live_ rk_test_ whsec_ sq0csp- sq0atp- shpat_ shpca_ shppa_ shpss_ "  # shops
+        "AIza ya29. GOCSPX- dop_v1_ doo_v1_ dor_v1_ HRKU- cfut_ cfat_ cfk_ fo1_ fm2_ tskey- "  # hosts
+        "npm_ pypi- rubygems_ dckr_pat_ "  # registries
+        "hvs. hvb. hvr. dp.pt. dp.st. pul- ops_eyJ AGE-SECRET-KEY-1 CCIPAT_ "  # vaults, pipelines
+        "lin_api_ ntn_ figd_ ATATT3 ATCTT3 PMAK- NRAK- glsa_ glc_ sntrys_ sntryu_ phx_ xkeysib- "
+        "sbp_ sb_secret_ pscale_tkn_ pscale_pw_ "
+        "lore_"  # our own gateway
+    ).split()
+)
 _RUN = (
     r"(?!(?P<same>.)(?P=same){7})(?=[A-Za-z0-9_.-]{0,19}[A-Z0-9])"
     r"[A-Za-z0-9_-][A-Za-z0-9_.-]{17,}[A-Za-z0-9_-]"

@@ -16,6 +16,8 @@ from lorekeeper.tables import events
 MAX_ATTEMPTS = 3
 """An event whose worker died this often is given up: it is probably what kills them."""
 
+QUESTION = "ask:"
+
 KEPT = (
     7 * 24 * 3600.0
 )  # seconds that the id of a finished event is remembered; Slack resends for minutes
@@ -93,6 +95,19 @@ def asked(db: Connection, event_id: str) -> Mapping[str, Any] | None:
     found = select(events.c.payload).where(_named(event_id), events.c.state == "claimed")
     payload: Mapping[str, Any] | None = db.scalar(found.order_by(events.c.received_at.desc()))
     return payload
+
+
+def question_id(channel: str, ts: str) -> str:
+    """Under which the question that is this message is put, once, however often Slack tells of it."""
+    return f"{QUESTION}{channel}:{ts}"
+
+
+def questions(db: Connection) -> set[tuple[str, str]]:
+    """Channel and `ts` of every question that waits for its answer, or is being answered."""
+    is_open = events.c.state.in_(("new", "claimed"))
+    found = db.scalars(select(events.c.id).where(is_open, events.c.id.startswith(QUESTION)))
+    parts = (name.removeprefix(QUESTION).split(":") for name in found)
+    return {(channel, ts) for channel, ts, *_ in parts}
 
 
 def beat(db: Connection, worker: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, s
 
 from lorekeeper.domain import PairState
 from lorekeeper.store.rows import revive
-from lorekeeper.tables import channels, indexes, messages, pairs
+from lorekeeper.tables import channels, files, indexes, messages, pairs
 
 AT_ONCE = 1000  # values in one statement; databases have a limit
 
@@ -32,6 +32,7 @@ class Stamp:
 
     messages: tuple[float, ...]
     pairs: tuple[float, ...]
+    files: tuple[float, ...]
     channels: tuple[tuple[str, bool, bool], ...]
 
 
@@ -67,6 +68,7 @@ def stamp(db: Connection) -> Stamp:
     return Stamp(
         messages=_extent(db, messages),
         pairs=_extent(db, pairs),
+        files=_extent(db, files),
         channels=tuple((row.id, row.is_private, row.is_direct) for row in seen),
     )
 
@@ -80,6 +82,17 @@ def unapproved(db: Connection, names: Iterable[str]) -> set[str]:
     """Those of these answering messages ("CHANNEL/TS") that no approved pair holds any more."""
     approved = pairs.c.state == PairState.APPROVED
     return set(names) - _stored(db, names, pairs.c.channel, pairs.c.answer_ts, approved)
+
+
+def unshared(db: Connection, names: Iterable[str]) -> set[str]:
+    """Those of these files in channels ("CHANNEL/FILE") that are not shared there any more."""
+    wanted = sorted({name.partition("/")[2] for name in names})
+    found = set[str]()
+    for start in range(0, len(wanted), AT_ONCE):
+        some = files.c.id.in_(wanted[start : start + AT_ONCE])
+        rows = db.execute(select(files.c.id, files.c.channels).where(some))
+        found |= {f"{channel}/{row.id}" for row in rows for channel in row.channels}
+    return set(names) - found
 
 
 def _stored(

@@ -12,6 +12,7 @@ from lorekeeper.domain import Channel, Message
 from lorekeeper.store.rows import plain, revive
 from lorekeeper.tables import channels, forgotten, messages
 
+PAGE = 200  # messages of one query when looking for the next silence
 LOOKED_UP = 500  # keys in one query; SQLite takes 999 parameters at least
 
 
@@ -34,13 +35,24 @@ def all_channels(db: Connection) -> list[Channel]:
 
 
 def put(db: Connection, message: Message) -> None:
-    """Add a message, or replace what was stored under its channel and `ts`; a forgotten one stays away."""
+    """Add a message, or replace what was stored under its channel and `ts`; a forgotten one stays away.
+
+    One that is replaced stays pinned or not: an edit says nothing of that, `pin` does.
+    """
     if is_forgotten(db, message.channel, message.ts):
         return
     values = plain(message) | {"changed_at": time.time()}
     where = (messages.c.channel == message.channel, messages.c.ts == message.ts)
-    if not db.execute(update(messages).where(*where).values(values)).rowcount:
+    kept = {name: value for name, value in values.items() if name != "is_pinned"}
+    if not db.execute(update(messages).where(*where).values(kept)).rowcount:
         db.execute(insert(messages).values(values))
+
+
+def pin(db: Connection, channel_id: str, ts: str, *, is_pinned: bool) -> None:
+    """Remember that people pinned a message, or took that back."""
+    where = (messages.c.channel == channel_id, messages.c.ts == ts)
+    changed = update(messages).where(*where, messages.c.is_pinned.is_not(is_pinned))
+    db.execute(changed.values(is_pinned=is_pinned, changed_at=time.time()))
 
 
 def add_new(db: Connection, said: Sequence[Message]) -> int:
@@ -176,6 +188,61 @@ def answered_by_apps(db: Connection) -> set[tuple[str, str]]:
     return {(channel_id, root) for channel_id, root in found}
 
 
+def of_people(db: Connection, channel_id: str) -> list[Message]:
+    """All messages of people in one channel, oldest first."""
+    return list(_said(db, messages.c.channel == channel_id))
+
+
+def changed_since(db: Connection, at: float) -> dict[tuple[str, str], tuple[float, str]]:
+    """Channel and `ts` of what was added or changed at this time or later; when that was, and its root."""
+    root = func.coalesce(messages.c.thread_ts, messages.c.ts).label("root")
+    found = db.execute(
+        select(messages.c.channel, messages.c.ts, messages.c.changed_at, root).where(
+            messages.c.changed_at >= at
+        )
+    )
+    return {(row.channel, row.ts): (row.changed_at, row.root) for row in found}
+
+
+def forgotten_since(db: Connection, at: float) -> dict[tuple[str, str], float]:
+    """Channel and `ts` of what was deleted at this time or later, and when that was."""
+    found = db.execute(
+        select(forgotten.c.channel, forgotten.c.ts, forgotten.c.at).where(forgotten.c.at >= at)
+    )
+    return {(row.channel, row.ts): row.at for row in found}
+
+
+def around(db: Connection, channel_id: str, ts: str, *, pause: float) -> list[Message]:
+    """What people said outside threads before and after this moment without so many seconds of silence."""
+    before = _outside_threads(db, channel_id, messages.c.ts <= ts, newest=True)
+    after = _outside_threads(db, channel_id, messages.c.ts > ts, newest=False)
+    earlier = list(_until_silence(before, ts, pause))
+    return [*reversed(earlier), *_until_silence(after, ts, pause)]
+
+
+def in_threads(db: Connection, channel_id: str, roots: Sequence[str]) -> list[Message]:
+    """The replies in these threads, apps' among them, oldest first."""
+    found = list[Message]()
+    for at in range(0, len(roots), LOOKED_UP):
+        rows = db.execute(
+            select(messages)
+            .where(
+                messages.c.channel == channel_id,
+                messages.c.thread_ts.in_(roots[at : at + LOOKED_UP]),
+                messages.c.thread_ts != messages.c.ts,
+            )
+            .order_by(messages.c.ts)
+        )
+        found += [revive(Message, row) for row in rows.mappings()]
+    return found
+
+
+def silent_channels(db: Connection) -> set[str]:
+    """Channels of which no message is stored."""
+    said = select(messages.c.ts).where(messages.c.channel == channels.c.id).exists()
+    return set(db.scalars(select(channels.c.id).where(~said)))
+
+
 def count(db: Connection) -> int:
     return db.scalar(select(func.count()).select_from(messages)) or 0
 
@@ -201,6 +268,39 @@ def _said(db: Connection, *conditions: ColumnElement[bool]) -> Iterator[Message]
     )
     for row in found.mappings():
         yield revive(Message, row)
+
+
+def _outside_threads(
+    db: Connection, channel_id: str, where: ColumnElement[bool], *, newest: bool
+) -> Iterator[Message]:
+    """Page by page: a search for the next silence rarely needs the second."""
+    order, last = (messages.c.ts.desc() if newest else messages.c.ts), where
+    while True:
+        rows = db.execute(
+            select(messages)
+            .where(
+                messages.c.channel == channel_id,
+                messages.c.is_bot.is_(False),
+                messages.c.thread_ts.is_(None) | (messages.c.thread_ts == messages.c.ts),
+                last,
+            )
+            .order_by(order)
+            .limit(PAGE)
+        )
+        found = [revive(Message, row) for row in rows.mappings()]
+        yield from found
+        if len(found) < PAGE:
+            return
+        last = messages.c.ts < found[-1].ts if newest else messages.c.ts > found[-1].ts
+
+
+def _until_silence(said: Iterator[Message], ts: str, pause: float) -> Iterator[Message]:
+    last = float(ts)
+    for message in said:
+        if abs(message.at - last) > pause:
+            return
+        last = message.at
+        yield message
 
 
 def _fresh(db: Connection, said: Sequence[Message]) -> list[Message]:

@@ -132,6 +132,19 @@ def changed_since(db: Connection, at: float) -> dict[int, float]:
     return {row.id: row.changed_at for row in found}
 
 
+def approved_with(db: Connection, channel: str, said: Sequence[str]) -> list[Pair]:
+    """Approved pairs whose words come from any of these messages of a channel."""
+    found = dict[int, Pair]()
+    for at in range(0, len(said), LOOKED_UP):
+        holding = select(pair_messages.c.pair_id).where(
+            pair_messages.c.channel == channel,
+            pair_messages.c.ts.in_(said[at : at + LOOKED_UP]),
+        )
+        approved = pairs.c.state == PairState.APPROVED
+        found |= {pair.id: pair for pair in _all(db, pairs.c.id.in_(holding), approved)}
+    return list(found.values())
+
+
 def of_ids(db: Connection, ids: Sequence[int]) -> Iterator[Pair]:
     """These pairs, in any state."""
     for at in range(0, len(ids), LOOKED_UP):

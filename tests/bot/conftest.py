@@ -83,9 +83,14 @@ class Team:
     def wait_for_pair(self, state: PairState = PairState.CANDIDATE) -> Pair:
         return self.until(lambda: next(iter(self.pairs(state)), None), f"a pair that is {state}")
 
-    def until(self, look: Callable[[], T | None], what: str = "what was waited for") -> T:
+    def until(
+        self,
+        look: Callable[[], T | None],
+        what: str = "what was waited for",
+        patience: float = PATIENCE,
+    ) -> T:
         """Look at the database until there is something; members wait for what they see in Slack."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while not (found := look()):
             assert time.monotonic() < end, f"{what} did not come"
             _never.wait(0.01)

@@ -111,6 +111,25 @@ def test_a_gateway_that_is_down_is_said_in_words_and_retried_by_a_button(team):
     ada.wait_for_message("help", lambda m: "letters long" in m.said, thread_ts=question.ts)
 
 
+def test_who_has_to_wait_is_told_the_place(team):
+    ada = team.member("ada")
+    go_on = threading.Event()
+    team.gateway.before = 3
+    team.gateway.between_pieces = lambda: go_on.wait(10)
+    question = ask(team)
+    ada.wait_for(lambda: ada.status("help", question.ts) == "is waiting: 3 before you…")
+    go_on.set()
+    ada.wait_for_answer(question)
+
+
+def test_a_gateway_with_too_much_to_do_is_said_in_its_words(team):
+    ada = team.member("ada")
+    team.gateway.refuse_with = 429
+    sorry = ada.wait_for_answer(ask(team))
+    assert "I cannot answer right now. refused by the script" in sorry.said
+    assert "answer_retry" in sorry.actions
+
+
 def test_a_deleted_question_stops_its_answer(team):
     ada = team.member("ada")
     writing, go_on = threading.Event(), threading.Event()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from lorekeeper.domain import Message
-from lorekeeper.questions import SURE, asks, mine, question_for
+from lorekeeper.questions import LULL, SURE, asks, conversations, mine, question_for
 
 
 def said(at: float, author: str, text: str, thread: float | None = None) -> Message:
@@ -74,3 +77,62 @@ def test_a_name_reaches_over_what_others_say_in_between() -> None:
     ]
     answer = said(380, "UE", "<@UA> No, reading needs no declaration inside a function.")
     assert question_for(answer, messages) == messages[0]
+
+
+def parts(messages: list[Message]) -> list[list[str]]:
+    return [[message.text for message in talk] for talk in conversations(messages)]
+
+
+def test_two_conversations_at_once_are_parted() -> None:
+    assert parts(
+        [
+            said(0, "UA", "how do I rotate keys?"),
+            said(10, "UB", "where are the logs of the relay?"),
+            said(30, "UC", "rotating keys is done with vault"),
+            said(40, "UD", "<@UB> in the bucket"),
+            said(60, "UA", "<@UC> thanks"),
+        ]
+    ) == [
+        ["how do I rotate keys?", "rotating keys is done with vault", "<@UC> thanks"],
+        ["where are the logs of the relay?", "<@UB> in the bucket"],
+    ]
+
+
+def test_a_conversation_goes_on_after_a_short_silence_and_not_after_a_long_one() -> None:
+    messages = [said(at, who, "and so on") for at, who in ((0, "UA"), (600, "UB"), (10_000, "UA"))]
+    assert [len(talk) for talk in conversations(messages)] == [2, 1]
+
+
+spoken = st.lists(
+    st.tuples(
+        st.integers(0, 4000),
+        st.sampled_from(["UA", "UB", "UC"]),
+        st.sampled_from(["how does it work?", "so", "<@UA> like that", "keys rotate at night"]),
+    ),
+    max_size=40,
+)
+
+
+@given(spoken)
+def test_every_message_is_in_one_conversation_and_in_its_order(
+    told: list[tuple[int, str, str]],
+) -> None:
+    messages = [said(at + n / 100, who, text) for n, (at, who, text) in enumerate(sorted(told))]
+    found = list(conversations(messages))
+    assert sorted((m for talk in found for m in talk), key=lambda m: m.at) == messages
+    assert all(list(talk) == sorted(talk, key=lambda m: m.at) for talk in found)
+    assert list(conversations(messages)) == found
+
+
+@given(spoken, spoken)
+def test_what_was_said_after_a_long_silence_parts_nothing_before_it_otherwise(
+    first: list[tuple[int, str, str]], second: list[tuple[int, str, str]]
+) -> None:
+    """So that an index can cut anew what was said between two silences, and nothing else."""
+    before = [said(at + n / 100, who, text) for n, (at, who, text) in enumerate(sorted(first))]
+    shift = 4001 + LULL
+    after = [
+        said(at + shift + n / 100, who, text) for n, (at, who, text) in enumerate(sorted(second))
+    ]
+    alone = [*conversations(before), *conversations(after)]
+    assert sorted(conversations(before + after), key=str) == sorted(alone, key=str)

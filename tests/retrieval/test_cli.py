@@ -66,11 +66,9 @@ def test_the_status_says_whether_the_index_is_whole(
     lore("index", "build")
     assert lore("index", "status") == 0
     assert "whole" in capsys.readouterr().out
-    next((data / "indexes").glob("*/passages.jsonl")).write_text("")
-    for file in (data / "indexes").glob("*/passages.jsonl"):
-        file.write_text("")
+    next((data / "segments").glob("*/passages.jsonl")).write_text("")
     lore("index", "status")
-    assert "damaged: passages.jsonl" in capsys.readouterr().out
+    assert "/passages.jsonl" in capsys.readouterr().out
 
 
 def test_files_that_were_left_out_are_named(
@@ -82,3 +80,18 @@ def test_files_that_were_left_out_are_named(
     monkeypatch.setenv("LORE_RETRIEVAL__DOCUMENTS", f'["{pages}"]')
     assert lore("index", "build") == 0
     assert "noise.md: it is binary" in capsys.readouterr().out
+
+
+def test_the_choice_of_the_vector_index_is_explained(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lore("index", "explain") == 1
+    assert "lore index build" in capsys.readouterr().err
+    say(data, "backups run at night")
+    lore("index", "build")
+    capsys.readouterr()
+    assert lore("index", "explain") == 0
+    shown = capsys.readouterr().out
+    assert "flat" in shown
+    assert "all are compared" in shown
+    assert "1.000 (100%)" in shown

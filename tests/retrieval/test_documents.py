@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lorekeeper.errors import NotFound
+from lorekeeper.settings import Retrieval
 from retrieval import documents
 from retrieval.documents import read, stamp
+from tests.retrieval import office
+from tests.retrieval.conftest import Git
 
 
 @pytest.fixture
@@ -60,9 +63,8 @@ def test_a_line_across_the_page_is_no_front_matter(folder: Path) -> None:
 
 
 def test_what_cannot_be_read_is_named_with_its_reason(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
 ) -> None:
-    monkeypatch.setattr(documents, "LARGEST", 100)
     (folder / "good.md").write_text("kept")
     (folder / "latin.md").write_bytes("Grüße".encode("latin-1"))
     (folder / "binary.txt").write_bytes(b"a\0b")
@@ -71,12 +73,13 @@ def test_what_cannot_be_read_is_named_with_its_reason(
     (folder / "nowhere.md").symlink_to(folder / "missing.md")
     (folder / ".hidden.md").write_text("not looked at")
     os.mkfifo(folder / "pipe.md")
-    assert [page.text for page in read(str(folder)).documents] == ["kept"]
-    assert reasons(folder) == {
+    reading = read(str(folder), Retrieval(largest_file=100))
+    assert [page.text for page in reading.documents] == ["kept"]
+    assert {Path(each.name).name: each.reason for each in reading.left_out} == {
         "latin.md": "is not UTF-8: byte 2 is 0xfc",
         "binary.txt": "is binary",
         "huge.md": "has 101 bytes; the limit is 100",
-        "picture.png": "is not Markdown, text or HTML",
+        "picture.png": "is not Markdown, text, HTML, CSV, PDF, Word, PowerPoint or Excel",
         "nowhere.md": "is not a file, or leads nowhere",
         "pipe.md": "is not a file, or leads nowhere",
     }
@@ -129,6 +132,42 @@ def test_any_bytes_are_read_or_left_out_with_a_reason(
     reading = read(str(folder))
     assert len(reading.documents) + len(reading.left_out) == 1
     assert all(each.reason for each in reading.left_out)
+
+
+def test_a_file_is_converted_once_for_as_long_as_it_stays_as_it_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = folder / "ports.xlsx"
+    book.write_bytes(office.xlsx(Ports=[["name", "port"], ["relay", 7007]]))
+    before = read(str(folder)).documents
+    monkeypatch.setattr(documents, "extracted", lambda *_: pytest.fail("it was read again"))
+    assert read(str(folder)).documents == before
+    assert "| relay | 7007 |" in before[0].text
+
+
+def test_files_of_a_checkout_open_at_their_last_commit_and_name_its_author(
+    folder: Path, git: Git
+) -> None:
+    (folder / "old page.md").write_text("# Old")
+    first = git("init", "-q") or git.commit("Ada", "2026-01-02T00:00:00Z")
+    (folder / "new.md").write_text("# New")
+    git.commit("Grace", "2026-03-04T00:00:00Z")
+    git("remote", "add", "origin", "git@github.com:team/wiki.git")
+    (folder / "draft.md").write_text("not committed")
+    new, old = (page for page in read(str(folder)).documents if page.author)
+    assert old.url == f"https://github.com/team/wiki/blob/{first}/old%20page.md"
+    assert (old.author, new.author) == ("Ada", "Grace")
+    assert old.at == 1767312000.0
+    draft = next(page for page in read(str(folder)).documents if not page.author)
+    assert draft.url == (folder / "draft.md").as_uri()
+
+
+def test_a_commit_changes_the_stamp_of_a_checkout(folder: Path, git: Git) -> None:
+    (folder / "a.md").write_text("# A")
+    git("init", "-q")
+    before = stamp(str(folder))
+    git.commit("Ada", "2026-01-02T00:00:00Z")
+    assert stamp(str(folder)) != before
 
 
 def test_pydoc_is_a_source_with_links_to_the_documentation() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage, PassageKind
 from lorekeeper.errors import BadInput
+from retrieval import index as indexing
 from retrieval.embed import HashingEmbedder
-from retrieval.index import DamagedIndex, Index, build, open_index
+from retrieval.index import Index, build, merge, open_index, open_whole, update
+from retrieval.segment import DamagedIndex
 from retrieval.sources import passage
 
 WORDS = [
@@ -130,7 +132,8 @@ def test_only_new_passages_are_embedded_again(artifacts: ArtifactStore) -> None:
     embedder.embedded.clear()
     second = build([said("queue worker"), said("token expires")], embedder, artifacts, first)
     assert embedder.embedded == ["queue worker"]
-    row = second.rows[said("token expires").id]
+    row = second.row(said("token expires").id)
+    assert row is not None
     again = HashingEmbedder().passages(["token expires"])
     np.testing.assert_allclose(second.vectors([row]), again, atol=1e-6)
 
@@ -148,30 +151,51 @@ def test_an_index_finds_the_same_after_it_was_closed(artifacts: ArtifactStore) -
     assert ids(opened, "disk queue") == ids(built, "disk queue")
 
 
+def files_of(artifacts: ArtifactStore, index: Index) -> dict[str, Path]:
+    folders = [index.folder, *(segment.folder for segment in index.segments)]
+    return {path.name: path for folder in folders for path in artifacts.open(folder).rglob("*")}
+
+
 @pytest.mark.parametrize(
-    "name", ["passages.jsonl", "vectors.faiss", "bm25/vocab.index.json", "bm25/data.csc.index.npy"]
+    "name",
+    [
+        "passages.jsonl",
+        "vectors.faiss",
+        "words.rows.npy",
+        "ids.keys.npy",
+        "segments.json",
+        "gone.npy",
+    ],
 )
-def test_a_changed_byte_is_noticed_before_anything_is_searched(
-    artifacts: ArtifactStore, name: str
+@pytest.mark.parametrize("damage", ["changed", "truncated", "emptied", "removed"])
+def test_damage_is_noticed_before_anything_is_searched(
+    artifacts: ArtifactStore, name: str, damage: str
+) -> None:
+    index = build([said("disk full")], HashingEmbedder(), artifacts)
+    path = files_of(artifacts, index)[name]
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    parts = {"changed": bytes(content), "truncated": bytes(content)[:-1], "emptied": b""}
+    path.write_bytes(parts.get(damage, b""))
+    if damage == "removed":
+        path.unlink()
+    with pytest.raises(DamagedIndex, match=name):
+        open_index(artifacts.root / index.folder, HashingEmbedder())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "\0"])
+def test_an_unreadable_or_foreign_manifest_is_damage_too(
+    artifacts: ArtifactStore, text: str
 ) -> None:
     path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    content = bytearray((path / name).read_bytes())
-    content[-1] ^= 1
-    (path / name).write_bytes(content)
-    with pytest.raises(DamagedIndex, match=name):
-        open_index(path, HashingEmbedder())
-
-
-def test_an_unreadable_manifest_is_damage_too(artifacts: ArtifactStore) -> None:
-    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    (path / "manifest.json").write_text("{")
+    (path / "manifest.json").write_text(text)
     with pytest.raises(DamagedIndex):
         open_index(path, HashingEmbedder())
 
 
 def test_building_replaces_a_damaged_folder_of_the_same_content(artifacts: ArtifactStore) -> None:
-    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    (path / "vectors.faiss").write_bytes(b"")
+    index = build([said("disk full")], HashingEmbedder(), artifacts)
+    files_of(artifacts, index)["vectors.faiss"].write_bytes(b"")
     again = build([said("disk full")], HashingEmbedder(), artifacts)
     assert ids(again, "disk full") == [said("disk full").id]
 
@@ -205,9 +229,124 @@ def test_a_message_inside_a_passage_can_be_excluded(artifacts: ArtifactStore) ->
 
 
 def test_an_index_holds_nothing_pickled(artifacts: ArtifactStore) -> None:
-    path = artifacts.open(build([said("disk full")], HashingEmbedder(), artifacts).folder)
-    for file in path.rglob("*.npy"):
-        np.load(file, allow_pickle=False)
-    json.loads((path / "bm25/params.index.json").read_text())
-    suffixes = {file.suffix for file in path.rglob("*") if file.is_file()}
-    assert suffixes <= {".npy", ".json", ".jsonl", ".faiss"}
+    index = build([said("disk full")], HashingEmbedder(), artifacts)
+    files = files_of(artifacts, index).values()
+    for file in files:
+        if file.suffix == ".npy":
+            np.load(file, allow_pickle=False)
+    assert {file.suffix for file in files} <= {".npy", ".json", ".jsonl", ".faiss"}
+
+
+distinct_texts = st.lists(
+    st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS), st.integers(0, 99)).map(
+        lambda drawn: " ".join(map(str, drawn))
+    ),
+    unique=True,
+    max_size=24,
+)
+
+
+@given(
+    texts=distinct_texts,
+    cuts=st.lists(st.integers(0, 24), max_size=3),
+    removed=st.frozensets(st.integers(0, 23), max_size=8),
+    question=texts,
+)
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_segments_give_what_one_index_gives_and_nothing_that_was_removed(
+    artifacts: ArtifactStore,
+    texts: list[str],
+    cuts: list[int],
+    removed: frozenset[int],
+    question: str,
+) -> None:
+    passages = [said(text, conversation=f"C/{number}") for number, text in enumerate(texts)]
+    gone = [passages[row].id for row in removed if row < len(passages)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(indexing, "ABSORBED", 0)  # every update leaves the segments before it alone
+        index = build([], HashingEmbedder(), artifacts)
+        for start, end in pairwise(sorted({0, *cuts, len(passages)})):
+            index = update(index, artifacts, added=passages[start:end])
+        index = update(index, artifacts, removed=gone)
+    assert not {passage.id for passage in index.shown()} & set(gone)
+    assert not set(gone) & set(ids(index, question, k=30))
+    left = [passage for passage in passages if passage.id not in gone]
+    one = build(left, HashingEmbedder(), artifacts)
+    merged = merge(index, artifacts) or index
+    for other in (merged, open_index(artifacts.open(index.folder), HashingEmbedder())):
+        assert sorted(ids(other, question, k=30)) == sorted(ids(one, question, k=30))
+    assert scored(merged, question) == pytest.approx(scored(one, question), abs=1e-5)
+
+
+def scored(index: Index, question: str) -> dict[str, float]:
+    hits = index.search(question, scopes=frozenset({PUBLIC}), k=30)
+    return {hit.passage.id: hit.score for hit in hits}
+
+
+def test_scores_do_not_depend_on_the_segment_that_a_passage_lies_in(
+    artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "ABSORBED", 0)
+    passages = [said(f"{word} {number}") for number, word in enumerate(WORDS * 3)]
+    one = build(passages, HashingEmbedder(), artifacts)
+    parts = build(passages[:20], HashingEmbedder(), artifacts)
+    parts = update(parts, artifacts, added=passages[20:])
+    assert len(parts.segments) == 2
+    assert scored(parts, "disk queue") == pytest.approx(scored(one, "disk queue"), abs=1e-5)
+
+
+def test_an_update_writes_the_small_segments_anew_and_leaves_a_large_one_alone(
+    artifacts: ArtifactStore,
+) -> None:
+    large = [said(f"disk {number}") for number in range(200)]
+    index = build(large, HashingEmbedder(), artifacts)
+    for number in range(30):
+        index = update(index, artifacts, added=[said(f"queue {number}")])
+    assert index.segments[0].folder == build(large, HashingEmbedder(), artifacts).segments[0].folder
+    assert len(index.segments) <= 4
+    assert len(index) == 230
+
+
+def test_what_is_erased_is_in_no_file(artifacts: ArtifactStore) -> None:
+    index = build([said("disk full"), said("queue secret")], HashingEmbedder(), artifacts)
+    index = update(index, artifacts, removed=[said("queue secret").id])
+    merged = merge(index, artifacts)
+    assert merged is not None
+    assert merge(merged, artifacts) is None
+    written = b"".join(path.read_bytes() for path in files_of(artifacts, merged).values())
+    assert b"secret" not in written
+    assert ids(merged, "queue secret") == [said("disk full").id]
+
+
+def test_what_is_whole_of_a_damaged_index_is_kept(
+    artifacts: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "ABSORBED", 0)
+    index = build([said("disk full")], HashingEmbedder(), artifacts)
+    index = update(index, artifacts, added=[said("queue worker")])
+    (artifacts.root / index.segments[0].folder / "lengths.npy").write_bytes(b"")
+    path = artifacts.root / index.folder
+    with pytest.raises(DamagedIndex):
+        open_index(path, HashingEmbedder())
+    whole = open_whole(path, HashingEmbedder())
+    assert whole is not None
+    assert [passage.text for passage in whole.shown()] == ["queue worker"]
+    assert whole.as_of == 0
+
+
+@given(text=st.text(st.characters(exclude_categories=()), min_size=1, max_size=40))
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_every_character_is_kept(artifacts: ArtifactStore, text: str) -> None:
+    index = build([said(text)], HashingEmbedder(), artifacts)
+    assert [passage.text for passage in index.passages] == [text]
+    assert len(ids(index, "x")) == 1
+
+
+def test_ten_megabytes_on_one_line_are_indexed(artifacts: ArtifactStore) -> None:
+    text = "disk " * 2_000_000 + "needle"
+    index = build([said(text), said("queue")], HashingEmbedder(), artifacts)
+    assert index.search("needle", scopes=frozenset({PUBLIC}), k=1)[0].passage.text == text

@@ -33,6 +33,20 @@ def test_scripts_styles_and_templates_are_dropped() -> None:
     assert text.strip() == "seen"
 
 
+def test_what_a_reader_does_not_see_is_dropped() -> None:
+    _, text = markdown_of(
+        "<nav><ul><li>Home</ul></nav><p hidden>no<p>one</p><div style='DISPLAY : none'><div>no</div>"
+        "<br>no</div><img hidden><span style='color: red'>two</span><ul><li hidden>no<li>three</ul>"
+    )
+    assert text.split() == ["one", "two", "-", "three"]
+
+
+def test_of_a_page_that_names_its_main_part_that_is_taken() -> None:
+    title, text = markdown_of("<title>T</title><p>menu</p><main><h1>A</h1>b</main><p>foot</p>")
+    assert (title, text) == ("T", "# A\n\nb\n")
+    assert markdown_of("<main></main><p>all")[1] == "all\n"
+
+
 def test_broken_markup_loses_nothing() -> None:
     _, text = markdown_of("<p>one<div>two</b></p></script>three &amp; four < five")
     assert "".join(text.split()) == "onetwo**three&four<five"

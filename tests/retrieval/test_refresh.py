@@ -7,14 +7,26 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState, Passage
+from lorekeeper.domain import (
+    PUBLIC,
+    Channel,
+    Message,
+    Origin,
+    Pair,
+    PairState,
+    Passage,
+    SharedFile,
+)
+from lorekeeper.errors import Cancelled
 from lorekeeper.settings import Retrieval, Settings, Store
-from lorekeeper.store import indexes, messages, pairs
-from retrieval import refresh, sources
+from lorekeeper.store import files, indexes, messages, pairs
+from retrieval import embed, pages, refresh, sources
+from retrieval import index as indexing
 from retrieval.embed import HashingEmbedder
 from retrieval.refresh import Refresher
 
@@ -118,18 +130,51 @@ def test_what_was_said_in_a_channel_that_became_private_is_no_longer_public(
     assert found(refresher.search, "backups", frozenset({"C1"})) == ["backups run at night"]
 
 
+def test_a_file_is_found_where_it_is_shared_and_not_even_before_the_next_look_where_it_is_not(
+    engine: Engine, refresher: Refresher
+) -> None:
+    file = SharedFile(
+        id="F1", title="Ports", author="U1", text="The relay: 7007.", url="https://slack/F1", at=5.0,
+        channels=("G1", "G2"),
+    )  # fmt: skip
+    with engine.begin() as db:
+        for channel in file.channels:
+            messages.put_channel(db, Channel(id=channel, name="x", is_private=True))
+        files.put(db, file)
+    refresher.look()
+    for scope in file.channels:
+        assert found(refresher.search, "relay", frozenset({scope})) == ["Ports\n\nThe relay: 7007."]
+    assert found(refresher.search, "relay", frozenset({PUBLIC, "G3"})) == []
+    with engine.begin() as db:
+        files.unshare(db, "F1", "G1")
+    assert found(refresher.search, "relay", frozenset({"G1"})) == []
+    assert found(refresher.search, "relay", frozenset({"G2"})) != []
+    with engine.begin() as db:
+        files.remove(db, "F1")
+    assert found(refresher.search, "relay", frozenset({"G2"})) == []
+
+
+def test_a_pin_reaches_the_index(engine: Engine, refresher: Refresher) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    with engine.begin() as db:
+        messages.pin(db, "C1", "100.0", is_pinned=True)
+    assert refresher.look()
+    assert refresher.search("backups", scopes=EVERYONE, k=1)[0].passage.is_pinned
+
+
 def test_what_is_deleted_while_the_next_index_is_built_is_in_neither(
     engine: Engine, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(engine, "backups run at night")
-    real = refresh.build
+    real = refresh.update
 
-    def slow_build(*args: object, **options: object) -> object:
+    def slow_update(*args: object, **options: object) -> object:
         with engine.begin() as db:
             messages.forget(db, "C1", "100.0")
         return real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
 
-    monkeypatch.setattr(refresh, "build", slow_build)
+    monkeypatch.setattr(refresh, "update", slow_update)
     refresher.look()
     assert found(refresher.index.search, "backups") == []
 
@@ -140,13 +185,13 @@ def test_the_old_index_serves_while_the_new_one_is_built(
     say(engine, "backups run at night")
     refresher.look()
     seen = list[list[str]]()
-    real = refresh.build
+    real = refresh.update
 
-    def build_and_search(*args: object, **options: object) -> object:
+    def update_and_search(*args: object, **options: object) -> object:
         seen.append(found(refresher.search, "backups"))
         return real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
 
-    monkeypatch.setattr(refresh, "build", build_and_search)
+    monkeypatch.setattr(refresh, "update", update_and_search)
     say(engine, "restores run at noon", ts="90000.0")
     refresher.look()
     assert seen == [["backups run at night"]]
@@ -197,7 +242,8 @@ def test_a_damaged_index_is_built_again(
 ) -> None:
     say(engine, "backups run at night")
     refresher.look()
-    (data / refresher.index.folder / "passages.jsonl").write_text("")
+    (segment,) = refresher.index.segments
+    (data / segment.folder / "passages.jsonl").write_text("")
     again = Refresher(engine, settings, HashingEmbedder())
     assert len(again.index) == 0
     again.look()
@@ -243,7 +289,7 @@ def test_a_failure_is_logged_and_told_and_does_not_end_the_following(
 def test_documents_are_read_again_when_they_change(
     engine: Engine, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refresh, "LOOK_AT_DOCUMENTS", 0.0)
+    monkeypatch.setattr(pages, "LOOK_AT_DOCUMENTS", 0.0)
     page = tmp_path / "docs" / "page.md"
     page.parent.mkdir()
     page.write_text("# Backups\n\nAt night.")
@@ -254,6 +300,34 @@ def test_documents_are_read_again_when_they_change(
     page.write_text("# Backups\n\nAt noon, every day.")
     assert refresher.look()
     assert found(refresher.search, "backups") == ["Backups\n\nAt noon, every day."]
+
+
+def test_messages_do_not_wait_for_documents_that_take_long_to_read(
+    engine: Engine, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Restores\n\nAt noon.")
+    settings = Settings(
+        store=Store(data=data),
+        retrieval=Retrieval(documents=(str(page),), refresh_seconds=0.01),
+    )
+    with Refresher(engine, settings, HashingEmbedder()) as before:
+        assert before.wait_for(lambda index: len(index) == 1, timeout=20)
+    real, goes_on = sources.from_documents, threading.Event()
+
+    def slowly(*args: object) -> Iterator[Passage]:
+        assert goes_on.wait(20)
+        yield from real(*args)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(sources, "from_documents", slowly)
+    say(engine, "backups run at night")
+    with Refresher(engine, settings, HashingEmbedder()) as refresher:
+        assert refresher.wait_for(lambda index: len(index) == 2, timeout=20)  # the page stays, too
+        page.write_text("# Restores\n\nAt noon, every day.")
+        goes_on.set()
+        text = "Restores\n\nAt noon, every day."
+        assert refresher.wait_for(lambda index: text in {p.text for p in index.shown()}, timeout=20)
+    assert found(refresher.search, "backups")[0] == "backups run at night"
 
 
 def test_a_missing_folder_is_told_and_the_rest_goes_on(engine: Engine, data: Path) -> None:
@@ -267,15 +341,122 @@ def test_a_missing_folder_is_told_and_the_rest_goes_on(engine: Engine, data: Pat
     assert found(refresher.search, "backups") == ["backups run at night"]
 
 
-def test_indexes_of_the_same_content_are_recorded_once(
+def test_what_is_said_again_the_same_changes_nothing(
     engine: Engine, refresher: Refresher, data: Path
 ) -> None:
     say(engine, "backups run at night")
     refresher.look()
-    say(engine, "backups run at night")  # stored again, the same
-    assert refresher.look()
+    before = refresher.index.folder
+    say(engine, "backups run at night")
+    assert not refresher.look()
     with engine.begin() as db:
         last = indexes.current(db)
     assert last is not None
-    assert last.id == 1
+    assert last.folder == refresher.index.folder == before
     assert ArtifactStore(data).open(last.folder)
+
+
+class AnotherEmbedder(HashingEmbedder):
+    name = "another"
+
+
+def test_with_another_embedder_the_last_index_serves_and_follows_until_the_new_one_is_whole(
+    engine: Engine, refresher: Refresher, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(engine, "backups run at night")
+    refresher.look()
+    monkeypatch.setattr(embed, "load", lambda name, data: HashingEmbedder())
+    monkeypatch.setattr(refresh, "PORTION", 1)
+    changed = Refresher(engine, settings, AnotherEmbedder())
+    assert found(changed.search, "backups") == ["backups run at night"]
+    served = list[tuple[str, list[str]]]()
+
+    class Watching(AnotherEmbedder):
+        def passages(self, texts: list[str]) -> np.ndarray:
+            if not served:
+                say(engine, "restores run at noon", ts="90000.0")
+            served.append((changed.index.embedder.name, found(changed.search, "run")))
+            return super().passages(texts)
+
+    changed._embedder = Watching()
+    say(engine, "disks are full", ts="50000.0")
+    changed.look()
+    assert {name for name, _ in served} == {"hashing"}
+    assert len(served[0][1]) == 1
+    assert "restores run at noon" in served[-1][1]
+    changed.look()
+    assert changed.index.embedder.name == "another"
+    assert len(found(changed.search, "run full")) == 3
+
+
+def test_a_build_that_was_stopped_goes_on_where_it_was(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "PORTION", 1)
+    for hour in range(4):
+        say(engine, f"it is {hour} o'clock", ts=f"{hour + 1}0000.0")
+    stopped = Refresher(engine, settings, HashingEmbedder())
+    stopped._told = lambda status: stopped._stop.set() if status.embedded == 2 else None
+    with pytest.raises(Cancelled):
+        stopped.look()
+    embedder = HashingEmbedder()
+    again = Refresher(engine, settings, embedder)
+    assert len(again.index) == 2
+    again.look()
+    assert len(again.index) == 4
+    assert len(embedder.embedded) == 2
+
+
+def test_what_another_process_has_built_is_taken_over(
+    engine: Engine, refresher: Refresher, settings: Settings
+) -> None:
+    embedder = HashingEmbedder()
+    other = Refresher(engine, settings, embedder)
+    say(engine, "backups run at night")
+    refresher.look()
+    assert not other.look()
+    assert found(other.search, "backups") == ["backups run at night"]
+    assert embedder.embedded == []
+
+
+def test_merging_in_the_background_loses_nothing_that_changed_meanwhile(
+    engine: Engine, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "AT_ONCE", 0)  # every update leaves the merging for later
+    for hour in range(3):
+        say(engine, f"it is {hour} o'clock", ts=f"{hour + 1}0000.0")
+        refresher.look()
+    assert len(refresher.index.segments) == 3
+    real = refresh.merge
+
+    def slow_merge(*args: object, **options: object) -> object:
+        merged = real(*args, **options)  # type: ignore[arg-type]  # handed through as they came
+        say(engine, "it is late", ts="90000.0")
+        with engine.begin() as db:
+            messages.forget(db, "C1", "10000.0")
+        refresher.look()
+        return merged
+
+    monkeypatch.setattr(refresh, "merge", slow_merge)
+    refresher.tidy()
+    texts = sorted(passage.text for passage in refresher.index.shown())
+    assert texts == ["it is 1 o'clock", "it is 2 o'clock", "it is late"]
+    assert len(refresher.index.segments) == 2
+    assert not refresher.look()
+
+
+def test_a_long_build_says_how_far_it_is(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "PORTION", 1)
+    for hour in range(3):
+        say(engine, f"it is {hour} o'clock", ts=f"{hour + 1}0000.0")
+    told = list[tuple[int, int]]()
+    made = Refresher(
+        engine,
+        settings,
+        HashingEmbedder(),
+        told=lambda status: told.append((status.embedded, status.to_embed)),
+    )
+    made.look()
+    assert [(number, 3) for number in range(4)] == [each for each in dict.fromkeys(told) if each[1]]

@@ -21,9 +21,10 @@ from lorekeeper.domain import (
     PairState,
     Passage,
     PassageKind,
+    SharedFile,
 )
 from lorekeeper.settings import Retrieval, Settings
-from lorekeeper.store import connect, messages, pairs, reading
+from lorekeeper.store import connect, events, files, messages, pairs, reading
 from lorekeeper.tables import metadata
 from retrieval import sources
 from retrieval.embed import Embedder, HashingEmbedder
@@ -115,7 +116,14 @@ def test_a_question_that_only_a_bot_answered_is_no_knowledge(engine: Engine, say
     assert collect(engine) == []
 
 
-def test_messages_outside_threads_are_together_until_there_is_a_pause(
+def test_a_question_that_is_being_answered_is_no_passage_yet(engine: Engine, say: Say) -> None:
+    say("When do backups run?", "100.0")
+    with engine.begin() as db:
+        events.put(db, events.question_id("C1", "100.0"), {"type": "question"})
+    assert collect(engine) == []
+
+
+def test_messages_outside_threads_are_together_until_there_is_a_silence(
     engine: Engine, say: Say
 ) -> None:
     say("the disk is full", "100.0")
@@ -125,6 +133,89 @@ def test_messages_outside_threads_are_together_until_there_is_a_pause(
     assert (first.text, second.text) == ("the disk is full\n\nI am growing it", "lunch?")
     assert (first.conversation, second.conversation) == ("C1/100.0", "C1/9000.0")
     assert first.title == "#ops, 1 January 1970"
+
+
+def test_two_conversations_at_once_are_two_passages_with_their_questions(
+    engine: Engine, say: Say
+) -> None:
+    say("how do I rotate the signing keys?", "100.0", author="U1")
+    say("where are the logs of the relay kept?", "110.0", author="U2")
+    say("<@U1> run vault rotate", "130.0", author="U3")
+    say("<@U2> in the bucket relay-logs", "140.0", author="U4")
+    assert [passage.text for passage in collect(engine)] == [
+        "how do I rotate the signing keys?\n\n<@U1> run vault rotate",
+        "where are the logs of the relay kept?\n\n<@U2> in the bucket relay-logs",
+    ]
+    assert collect(engine)[0].title == "how do I rotate the signing keys?"
+
+
+def test_a_passage_of_a_pinned_message_is_marked(engine: Engine, say: Say) -> None:
+    say("the disk is full", "100.0")
+    (before,) = collect(engine)
+    with engine.begin() as db:
+        messages.pin(db, "C1", "100.0", is_pinned=True)
+    (after,) = collect(engine)
+    assert (before.is_pinned, after.is_pinned) == (False, True)
+    assert before.id != after.id  # an index must see the difference
+
+
+def test_what_cannot_be_seen_is_no_part_of_a_passage(engine: Engine, say: Say) -> None:
+    say("re\u200bstart the \u202erelay", "100.0")
+    assert [passage.text for passage in collect(engine)] == ["restart the relay"]
+
+
+def share(engine: Engine, *channels: Channel, text: str = "# Ports\n\nThe relay: 7007.") -> None:
+    file = SharedFile(
+        id="F1", title="Ports", author="U1", text=text, url="https://slack/F1", at=5.0,
+        channels=tuple(channel.id for channel in channels),
+    )  # fmt: skip
+    with engine.begin() as db:
+        for channel in channels:
+            messages.put_channel(db, channel)
+        files.put(db, file)
+
+
+def test_a_file_is_a_passage_of_its_channel(engine: Engine) -> None:
+    share(engine, Channel(id="G1", name="x", is_private=True))
+    (passage,) = collect(engine)
+    assert (passage.kind, passage.text) == (PassageKind.FILE, "Ports\n\nThe relay: 7007.")
+    assert (passage.scope, passage.author, passage.at) == ("G1", "U1", 5.0)
+    assert (passage.url, passage.messages) == ("https://slack/F1", ("G1/F1",))
+
+
+PUBLIC_1, PUBLIC_2 = Channel(id="C1", name="a"), Channel(id="C2", name="b")
+PRIVATE_1, PRIVATE_2 = (Channel(id=f"G{n}", name="p", is_private=True) for n in (1, 2))
+CONNECT = Channel(id="C3", name="c", is_shared=True)
+PRIVATE_CONNECT = Channel(id="G3", name="d", is_private=True, is_shared=True)
+
+
+@pytest.mark.parametrize(
+    ("shared_in", "places"),
+    [
+        ((PRIVATE_1, PRIVATE_2), {("G1", "G1/F1"), ("G2", "G2/F1")}),
+        ((PUBLIC_1, PUBLIC_2), {(PUBLIC, "C1/F1")}),
+        ((PUBLIC_1, PRIVATE_1), {(PUBLIC, "C1/F1")}),
+        ((PUBLIC_1, CONNECT), {(PUBLIC, "C3/F1")}),
+        ((PRIVATE_1, CONNECT), {(PUBLIC, "C3/F1")}),
+        ((PUBLIC_1, PRIVATE_CONNECT), {(PUBLIC, "C1/F1"), ("G3", "G3/F1")}),
+        ((), set()),
+    ],
+)
+def test_a_file_in_many_channels_is_there_once_for_all_who_see_it(
+    engine: Engine, shared_in: tuple[Channel, ...], places: set[tuple[str, str]]
+) -> None:
+    share(engine, *shared_in)
+    assert {(found.scope, found.conversation) for found in collect(engine)} == places
+
+
+def test_files_that_cannot_be_read_are_named(engine: Engine) -> None:
+    share(engine, PUBLIC_1, text="")
+    with engine.begin() as db:
+        files.put(db, replace(next(files.every(db)), reason="is encrypted"))
+    with reading(engine) as db:
+        (left_out,) = sources.left_out(db, Settings())
+    assert (left_out.name, left_out.reason) == ("https://slack/F1", "is encrypted")
+    assert collect(engine) == []
 
 
 def test_what_an_approved_pair_holds_is_not_said_twice(engine: Engine, say: Say) -> None:

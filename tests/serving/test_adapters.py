@@ -202,11 +202,11 @@ def test_the_candidate_and_a_channels_own_adapter_are_found_by_name(
     fake = speak(Script())
     made = keeper(engine, artifacts, fake.url)
     made.look()
-    assert made.called() == ["v2"]  # the newest, about which nobody has decided
+    assert made.names() == ["v2"]  # the newest, about which nobody has decided
     with engine.begin() as db:
         ways.put(db, "C1", Ways(adapter="v1"), by="U1")
     made.look()
-    assert sorted(made.called()) == ["v1", "v2"]
+    assert made.names() == ["v1", "v2"]
     name, called = made.model("v1")
     assert called == "v1"
     assert name in fake.adapters
@@ -215,7 +215,7 @@ def test_the_candidate_and_a_channels_own_adapter_are_found_by_name(
         ways.put(db, "C1", Ways(), by="U1")
     made.look()
     made.look()
-    assert made.called() == ["v2"]
+    assert made.names() == ["v2"]
     assert made.model("v2") == made.model()
     assert list(fake.adapters) == [made.served.name]
 
@@ -228,4 +228,4 @@ def test_a_candidate_that_cannot_be_loaded_is_tried_once(
     made.look()
     fake.script = Script()
     made.look()
-    assert made.called() == []
+    assert made.names() == []

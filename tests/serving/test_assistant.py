@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lorekeeper.domain import PUBLIC, Answer, Level, PassageKind
+from lorekeeper.domain import PUBLIC, Answer, Level, Passage, PassageKind
+from retrieval.sources import passage
 from serving.assistant import Asked, Assistant
 from serving.fake_engine import FakeEngine, Script
 from tests.serving.conftest import assistant, index_of, said
@@ -130,6 +131,39 @@ def test_what_does_not_fit_is_left_out_lowest_passages_first(speak: Speak, tmp_p
     assert answer.level is Level.BASE
     assert sum(len(turn["content"]) for turn in fake.heard[0]["messages"]) <= 350 * 3
     assert "[1]" in fake.heard[0]["messages"][-1]["content"]
+
+
+def parts(*bodies: str, scope: str = PUBLIC, first: int = 0) -> list[Passage]:
+    """A conversation about deploying, in parts."""
+    return [
+        passage(
+            kind=PassageKind.THREAD, text=f"{QUESTION}\n\n{body}", title=QUESTION, url="https://x/1",
+            scope=scope, conversation="C1/1.0", said=(f"C1/{number}.0",), part=number,
+            lead=len(QUESTION) + 2,
+        )
+        for number, body in enumerate(bodies, first)
+    ]  # fmt: skip
+
+
+def test_the_model_is_shown_the_whole_conversation_around_the_best_passage_if_it_fits(
+    speak: Speak, tmp_path: Path
+) -> None:
+    fake = speak(Script(tokens=["Run make ship from the main branch."]))
+    whole = parts("First, breathe.", "Run make ship from the main branch.", "Then, breathe again.")
+    made = assistant(index_of(whole, tmp_path), fake.url, min_evidence=0.0)
+    answer = told(made)[1]
+    shown = fake.heard[0]["messages"][-1]["content"]
+    assert shown.count(f"[1] {QUESTION}") == 1
+    assert shown.index("First, breathe.") < shown.index("make ship") < shown.index("breathe again.")
+    assert "[2]" not in shown
+    assert "make ship" in answer.citations[0].quote
+    short = speak(Script(tokens=["Run make ship from the main branch."]))
+    long = parts("x " * 900, "Run make ship from the main branch.")
+    little = assistant(
+        index_of(long, tmp_path), short.url, context_tokens=500, max_tokens=50, min_evidence=0.0
+    )
+    told(little)
+    assert "x x" not in short.heard[0]["messages"][-1]["content"]
 
 
 placed = st.lists(st.sampled_from([PUBLIC, "C1", "G2", "D3"]), max_size=6)

@@ -95,7 +95,7 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
     index = index_of([said("To deploy the billing service, run make ship from main.")], tmp_path)
     made = assistant(index, vllm.url, max_tokens=24, first_token_seconds=120.0)
     answering = replace(made, model=keeper.model, speak=traffic.speak)
-    with TestClient(gateway.create(answering, engine, key="k", health=dict)) as client:
+    with TestClient(gateway.create(answering, engine, key="k")) as client:
         before = _ask(client)
         assert (before["model"], before["level"]) == ("base", "base")
         with engine.begin() as db:

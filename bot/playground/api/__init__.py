@@ -36,7 +36,7 @@ class WebApi:
         try:
             if fault is not None and not fault.after:
                 _fail(fault)
-            method, app = METHODS.get(name), self._app(token)
+            method, app = METHODS.get(name), self.app_of(token)
             if method is None:
                 raise Refused("unknown_method", req_method=name)
             _check_token_type(method, app, token)
@@ -54,7 +54,8 @@ class WebApi:
             return refused.status, headers | refused.headers, refused.answer()
         return 200, headers, body
 
-    def _app(self, token: str) -> App:
+    def app_of(self, token: str) -> App:
+        """Raises Refused(not_authed | invalid_auth)."""
         if not token:
             raise Refused("not_authed")
         found: App | None = None

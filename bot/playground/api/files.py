@@ -36,23 +36,19 @@ def complete_upload(call: Call) -> Json:
         room = call.workspace.channel(name)
         if call.app.bot_user not in room.members:
             raise Refused("not_in_channel")
-        for file in files:
-            file.channels.append(room.id)
-        call.workspace.post(
-            room.id,
+        call.workspace.files.share(
+            [file.id for file in files],
+            room,
             call.app.bot_user,
-            call.text("initial_comment"),
+            text=call.text("initial_comment"),
             thread_ts=call.text("thread_ts") or None,
-            subtype="file_share",
             bot_id=call.app.bot_id,
             app_id=call.app.id,
-            upload=True,
-            files=[call.workspace.files.as_slack(file) for file in files],
         )
     return {"files": [call.workspace.files.as_slack(file) for file in files]}
 
 
 @method("files.info", "files:read", tier=4)
 def files_info(call: Call) -> Json:
-    file = call.workspace.files.get(call.need("file", "file_not_found"))
+    file = call.workspace.files.seen_by(call.need("file", "file_not_found"), call.app)
     return {"file": call.workspace.files.as_slack(file), "comments": []}

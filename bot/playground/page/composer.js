@@ -34,12 +34,24 @@ export function composer(into, place) {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); send(); }
   });
   box.addEventListener("blur", () => setTimeout(() => { list.hidden = true; }, 150));
-  into.replaceChildren(h("div", { class: "composer" }, list, box,
+  const chooser = h("input", { type: "file", hidden: true, "aria-label": "A file to share", onchange: async () => {
+    const [file] = chooser.files;
+    chooser.value = "";
+    try { if (file) await share(file, place); } catch (error) { toast(inWords(error)); }
+  } });
+  into.replaceChildren(h("div", { class: "composer" }, list, box, chooser,
+    h("button", { class: "attach", "aria-label": "Share a file", title: "Share a file", onclick: () => chooser.click() }, "📎"),
     h("button", { class: "send", "aria-label": "Send", onclick: send }, "➤")),
   h("p", { class: "composer-hint" }, h("kbd", {}, "Enter"), " sends · ", h("kbd", {}, "Shift Enter"), " new line · ",
     h("kbd", {}, "/"), " commands · ", h("kbd", {}, "@"), " people"));
   grow();
   return box;
+}
+
+async function share(file, place) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const content = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+  return act("share", { channel: place.channel, name: file.name, content, thread_ts: place.threadTs });
 }
 
 async function say(text, place) {

@@ -112,8 +112,10 @@ function content(message, place) {
       : mrkdwn(attachment.text || attachment.fallback || "")));
   }
   for (const file of message.files || []) {
-    nodes.push(h("div", { class: "file" }, "📎 ", link(file.url_private, file.title), h("small", {}, ` ${file.size} bytes`)));
+    nodes.push(h("div", { class: "file" }, "📎 ", ...(file.mode === "tombstone" ? [h("small", {}, "This file was deleted.")]
+      : [link(file.permalink, file.title), h("small", {}, ` ${file.size} bytes`)])));
   }
+  if (message.pinned_to) nodes.push(h("span", { class: "edited", title: "Pinned to this channel" }, "📌"));
   if (message.edited) nodes.push(h("span", { class: "edited", title: "This message was edited" }, "(edited)"));
   return h("div", { class: "content" }, nodes);
 }
@@ -209,8 +211,15 @@ function more(message, place) {
   const admin = store.users.get(store.me)?.is_admin;
   return [...shortcuts,
     { label: "Copy link", run: () => copyLink(message, place) },
+    { label: message.pinned_to ? "Unpin" : "Pin to channel", run: () => attempt(message.pinned_to ? "unpin" : "pin", { channel: place.channel, ts: message.ts }) },
+    ...(message.files || []).filter((file) => file.user === store.me || (admin && file.mode !== "tombstone"))
+      .map((file) => ({ label: `Delete ${file.name}`, danger: true, run: () => attempt("delete_file", { file: file.id }) })),
     own && { label: "Edit message", run: () => { place.editing.add(message.ts); place.refresh(); } },
     (own || admin) && { label: "Delete message", danger: true, run: () => remove(message, place) }].filter(Boolean);
+}
+
+async function attempt(what, about) {
+  try { await act(what, about); } catch (error) { toast(inWords(error)); }
 }
 
 async function copyLink(message, place) {

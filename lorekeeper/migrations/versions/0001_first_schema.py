@@ -91,6 +91,23 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "files",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("author", sa.String(length=32), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("channels", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
+    )
+    with op.batch_alter_table("files", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_files_author"), ["author"], unique=False)
+        batch_op.create_index(batch_op.f("ix_files_changed_at"), ["changed_at"], unique=False)
+
+    op.create_table(
         "forgotten",
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("ts", sa.String(length=32), nullable=False),
@@ -139,6 +156,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("permalink", sa.Text(), nullable=False),
         sa.Column("is_bot", sa.Boolean(), nullable=False),
+        sa.Column("is_pinned", sa.Boolean(), nullable=False),
         sa.Column("edited_ts", sa.String(length=32), nullable=True),
         sa.Column("changed_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("channel", "ts", name=op.f("pk_messages")),
@@ -215,6 +233,28 @@ def upgrade() -> None:
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("channel", name=op.f("pk_ways")),
     )
+    op.create_table(
+        "keys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("per_minute", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("revoked_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
+        sa.UniqueConstraint("hash", name=op.f("uq_keys_hash")),
+    )
+    with op.batch_alter_table("keys", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_keys_live",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("revoked_at IS NULL"),
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        )
+
     op.create_table(
         "dataset_pairs",
         sa.Column("dataset_id", sa.Integer(), nullable=False),
@@ -367,6 +407,14 @@ def downgrade() -> None:
     op.drop_table("feedback")
     op.drop_table("dataset_pairs")
     op.drop_table("ways")
+    with op.batch_alter_table("keys", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_keys_live",
+            sqlite_where=sa.text("revoked_at IS NULL"),
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        )
+
+    op.drop_table("keys")
     with op.batch_alter_table("pairs", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_pairs_live",
@@ -388,6 +436,11 @@ def downgrade() -> None:
     op.drop_table("indexes")
     op.drop_table("imports")
     op.drop_table("forgotten")
+    with op.batch_alter_table("files", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_files_changed_at"))
+        batch_op.drop_index(batch_op.f("ix_files_author"))
+
+    op.drop_table("files")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_events_state_received_at"))
         batch_op.drop_index(batch_op.f("ix_events_lane_state"))

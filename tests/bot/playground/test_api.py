@@ -312,7 +312,7 @@ def test_usergroups_and_pins_are_listed(slack: Playground, client: WebClient) ->
     users = client.usergroups_users_list(usergroup=group.id)["users"]
     assert users == [slack.workspace.user("ann").id]
     message = slack.member("ann").post("general", "keep")
-    slack.workspace.pin("general", message.ts)
+    slack.workspace.pin("general", message.ts, "ann")
     items = client.pins_list(channel=general(slack))["items"]
     assert items[0]["message"]["ts"] == message.ts
 

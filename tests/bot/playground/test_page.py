@@ -194,3 +194,24 @@ def modal() -> dict[str, Any]:
         "submit": text("Keep"),
         "blocks": [block],
     }
+
+
+def test_a_person_shares_a_file_pins_its_message_and_deletes_it(
+    page: Any, slack: Playground
+) -> None:
+    be(page, "Ann")
+    page.get_by_role("link", name="general").or_(
+        page.get_by_role("button", name="general")
+    ).first.click()
+    page.get_by_label("A file to share").set_input_files(
+        {"name": "ports.md", "mimeType": "text/markdown", "buffer": b"# Ports"}
+    )
+    page.get_by_role("link", name="ports.md").wait_for()
+    message = slack.member("ann").sees("general")[-1]
+    assert slack.workspace.files.get(message.files[0]).content == b"# Ports"
+    row = page.locator(f"[data-ts='{message.ts}']").first
+    for label, then in (("Pin to channel", "📌"), ("Delete ports.md", "This file was deleted.")):
+        row.hover()
+        row.get_by_label("More actions").click()
+        page.get_by_role("menuitem", name=label).click()
+        row.get_by_text(then).wait_for()

@@ -87,7 +87,7 @@ def test_a_file_needs_its_key(slack: Playground) -> None:
     url = f"{slack.page_url}upload/{file.id}"
     assert httpx2.post(f"{url}/wrong", content=b"x").status_code == 404
     assert httpx2.post(f"{url}/{file.key}", content=b"x").text == "OK - 1"
-    download = httpx2.get(f"{slack.page_url}files/{file.id}/{file.key}")
+    download = httpx2.get(f"{slack.page_url}files/{file.user}/{file.id}/{file.key}")
     assert download.headers["content-disposition"] == "attachment"
 
 

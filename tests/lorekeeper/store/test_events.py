@@ -110,6 +110,18 @@ def test_whoever_has_claimed_an_event_sees_what_became_of_it(engine):
         assert events.claim(db, "w1").payload["text"] == "another"
 
 
+def test_questions_that_are_open_are_known_by_their_message(engine):
+    put(engine, events.question_id("C1", "1.0"))
+    put(engine, events.question_id("C1", "2.0") + ":again")
+    put(engine, events.question_id("C2", "3.0"))
+    put(engine, "Ev1")
+    claim(engine)
+    with engine.begin() as db:
+        assert events.questions(db) == {("C1", "1.0"), ("C1", "2.0"), ("C2", "3.0")}
+        events.done(db, events.question_id("C1", "1.0"))
+        assert events.questions(db) == {("C1", "2.0"), ("C2", "3.0")}
+
+
 def test_finished_events_are_forgotten_after_a_week(engine):
     with time_machine.travel(1000.0, tick=False) as clock:
         put(engine, "Ev1")
