@@ -19,7 +19,7 @@ from serving.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
-LOOK = 1.0  # seconds between two looks at what is deployed
+LOOK = 0.5  # seconds between two looks at what is deployed
 GRACE = 2.0  # seconds that who was given an adapter's name may take to ask the engine with it
 
 

@@ -15,7 +15,7 @@ LOAD = 300.0  # seconds that the engine may take to load an adapter
 SPEAK = 120.0  # seconds in which it must have answered the canary's question
 LOOK = 5.0  # seconds that it may take to say what it serves
 CANARY = "What do you help this team with?"
-WORDS = 8  # tokens of the canary's answer: enough to see that it speaks
+WORDS = 4  # tokens of the canary's answer: enough to see that it speaks, few enough to be quick under load
 
 
 def names(url: str) -> frozenset[str]:

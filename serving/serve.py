@@ -85,6 +85,7 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
                 retrieval=settings.retrieval,
                 serving=settings.serving,
                 speak=traffic.speak,
+                relay=traffic.relay,
             )
 
             def missing() -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 
 from serving import chat
 
@@ -26,15 +27,25 @@ class Traffic:
         Raises:
             EngineFailed: also while the engine is away, with the reason and when it will be back.
         """
+        with self._through(request.model):
+            yield from self._speak(request)
+
+    def relay(self, request: chat.Request) -> Generator[chat.Chunk, None, None]:
+        """As `serving.chat.chunks`, under the same condition."""
+        with self._through(request.model):
+            yield from chat.chunks(request)
+
+    @contextmanager
+    def _through(self, model: str) -> Iterator[None]:
         with self._change:
             if self._away is not None:
                 raise chat.EngineFailed(self._away(), fix=chat.AGAIN)
-            self._running[request.model] += 1
+            self._running[model] += 1
         try:
-            yield from self._speak(request)
+            yield
         finally:
             with self._change:
-                self._running[request.model] -= 1
+                self._running[model] -= 1
                 self._change.notify_all()
 
     def count(self, model: str) -> int:
