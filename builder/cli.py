@@ -113,6 +113,8 @@ def list_adapters(context: typer.Context) -> None:
         is_current = current is not None and current.adapter_id == adapter.id
         table.add_row("●" if is_current else "", *_cells(adapter))
     Console().print(table)
+    if current is not None and current.error:
+        Console().print(f"{current.adapter} is not served: {current.error}", style="red")
 
 
 @adapters.command("merge")
