@@ -49,8 +49,8 @@ def main(
     full: Annotated[bool, typer.Option(help="The same: it takes seconds.")] = False,
 ) -> None:
     """Measure precision and recall of mining, and the baseline."""
-    known = _gold(gold)
-    said = [message for message in _messages(export) if message.ts in known]
+    known = gold_of(gold)
+    said = [message for message in messages(export) if message.ts in known]
     together = _conversations(said, known)
     found = mine(said)
     sure = [pair for pair in found if pair.confidence >= SURE]
@@ -87,7 +87,7 @@ def _figures(
     wanted = {
         name
         for name, said in together.items()
-        if since <= said[0].at < until and _opens_with_a_question(said)
+        if since <= said[0].at < until and opens_with_a_question(said)
     }
     return {
         "pairs": len(here),
@@ -113,7 +113,7 @@ def _next_by_someone_else(said: Sequence[Message]) -> list[tuple[Message, Messag
     ]
 
 
-def _opens_with_a_question(said: Sequence[Message]) -> bool:
+def opens_with_a_question(said: Sequence[Message]) -> bool:
     """Whether the first speaker's first messages ask, and somebody else speaks after them."""
     first = list(takewhile(lambda message: message.author == said[0].author, said))
     plain = [_ASIDE.sub(" ", message.text) for message in first]
@@ -169,7 +169,7 @@ def _stretches(said: Sequence[Message]) -> Iterable[list[Message]]:
         yield together
 
 
-def _messages(export: Path) -> list[Message]:
+def messages(export: Path) -> list[Message]:
     """What people said, as an import stores it, by time."""
     opened = open_export(export)
     said = [
@@ -187,7 +187,7 @@ def _messages(export: Path) -> list[Message]:
     return sorted(said, key=lambda message: message.at)
 
 
-def _gold(path: Path) -> Gold:
+def gold_of(path: Path) -> Gold:
     with path.open(encoding="utf-8", newline="") as file:
         return {row["ts"]: row["conversation_id"] for row in csv.DictReader(file)}
 

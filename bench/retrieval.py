@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -22,10 +22,10 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Models, Retrieval, Settings
 from retrieval.chunks import STEP
-from retrieval.embed import Embedder, load
-from retrieval.fuse import by_ranks
-from retrieval.index import POOL, Index, build
-from retrieval.measure import CUT, Quality, measure
+from retrieval.embed import load
+from retrieval.evaluate import BM25, DENSE, FUSED, SERVED, arms
+from retrieval.index import Index, build
+from retrieval.measure import CUT, MEASURES, Scores, measure
 from retrieval.sources import from_documents
 
 QUICK = 150  # questions of each kind; --full asks all of them
@@ -61,10 +61,10 @@ def main(
         }
         for name, questions in {
             "title and heading": questions_by_heading(passages),
-            "other words": _in_other_words(passages),
+            "other words": questions_in_other_words(passages),
         }.items():
             asked = questions if full else _spread(questions, QUICK)
-            scores = {way: _quality(find, asked) for way, find in _ways(index, model).items()}
+            scores = _scores(index, asked)
             console.print(_table(f"{name}: {len(asked)} questions", scores))
             result[name] = {way: _rounded(score) for way, score in scores.items()}
         result["search_p50_ms"] = round(_milliseconds(index, questions_by_heading(passages)), 2)
@@ -77,7 +77,7 @@ def questions_by_heading(passages: Iterable[Passage]) -> list[Question]:
     ]
 
 
-def _in_other_words(passages: Iterable[Passage]) -> list[Question]:
+def questions_in_other_words(passages: Iterable[Passage]) -> list[Question]:
     return [
         (IN_OTHER_WORDS[heading.lower()].format(page.partition(" (")[0].lower()), ids)
         for page, heading, ids in _sections(passages)
@@ -96,31 +96,15 @@ def _sections(passages: Iterable[Passage]) -> list[tuple[str, str, frozenset[str
     return [(page, heading, frozenset(ids)) for (_, page, heading), ids in found.items()]
 
 
-def _ways(index: Index, model: Embedder) -> dict[str, Callable[[str], list[str]]]:
-    everything = index.visible(EVERYONE)
-
-    def names(rows: Iterable[int]) -> list[str]:
-        return [index.passages[row].id for row in rows]
-
-    def words(question: str) -> list[int]:
-        return index.by_words(question, everything, POOL)
-
-    def meaning(question: str) -> list[int]:
-        return index.by_meaning(model.question(question), everything, POOL)
-
+def _scores(index: Index, asked: list[Question]) -> dict[str, Scores]:
+    """Of each way of searching, all read from the same searches."""
+    traces = [index.trace(question, scopes=EVERYONE, k=CUT) for question, _ in asked]
+    judged = [dict.fromkeys(ids, 1) for _, ids in asked]
+    orders = [arms(hits) for hits in traces]
     return {
-        "BM25": lambda question: names(words(question)),
-        "dense": lambda question: names(meaning(question)),
-        "by ranks": lambda question: names(by_ranks([meaning(question), words(question)])),
-        "fused": lambda question: [
-            hit.passage.id for hit in index.search(question, scopes=EVERYONE, k=CUT)
-        ],
+        arm: measure([order[arm] for order in orders], judged, k=4)
+        for arm in (BM25, DENSE, FUSED, SERVED)
     }
-
-
-def _quality(find: Callable[[str], list[str]], questions: list[Question]) -> Quality:
-    rankings = [find(question) for question, _ in questions]
-    return measure(rankings, [ids for _, ids in questions], k=4)
 
 
 def _milliseconds(index: Index, questions: list[Question]) -> float:
@@ -137,20 +121,20 @@ def _spread(questions: list[Question], count: int) -> list[Question]:
     return questions[:: max(1, len(questions) // count)][:count]
 
 
-def _rounded(score: Quality) -> dict[str, float]:
+def _rounded(scores: Scores) -> dict[str, float]:
     return {
-        "ndcg@10": round(score.ndcg, 3),
-        "mrr@10": round(score.mrr, 3),
-        "recall@4": round(score.recall, 3),
+        "ndcg@10": round(scores.mean("ndcg"), 3),
+        "mrr@10": round(scores.mean("mrr"), 3),
+        "recall@4": round(scores.mean("recall"), 3),
     }
 
 
-def _table(title: str, scores: dict[str, Quality]) -> Table:
+def _table(title: str, found: dict[str, Scores]) -> Table:
     table = Table(title=title)
     for name in ("", "nDCG@10", "MRR@10", "recall@4"):
         table.add_column(name)
-    for way, score in scores.items():
-        table.add_row(way, f"{score.ndcg:.3f}", f"{score.mrr:.3f}", f"{score.recall:.3f}")
+    for way, scores in found.items():
+        table.add_row(way, *(f"{scores.mean(each):.3f}" for each in MEASURES))
     return table
 
 

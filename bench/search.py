@@ -93,7 +93,7 @@ def _made(
     questions = np.array([model.question(text) for text in asked])
     base_texts, base = texts[QUESTIONS:], vectors[QUESTIONS:]
     matrix, parents = spread(base, count)
-    passages = _passages(base_texts, parents)
+    passages = passages_of(base_texts, parents)
     began = time.perf_counter()
     index = build(passages, Prepared(matrix), ArtifactStore(root), storage=storage)
     seconds = time.perf_counter() - began
@@ -136,7 +136,7 @@ def spread(real: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, np.
     return matrix, parents
 
 
-def _passages(texts: list[str], parents: np.ndarray) -> list[Passage]:
+def passages_of(texts: list[str], parents: np.ndarray) -> list[Passage]:
     """Texts of sentences of the same three, in scopes of the sizes that the filters need."""
     chance = np.random.default_rng(1)
     sentences = [

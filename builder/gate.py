@@ -1,38 +1,16 @@
-"""An evaluation in; promote, keep or undecided, with the reasons in words and numbers, out. Pure.
-
-Differences are paired by question and resampled by conversation: answers of one conversation are
-not independent evidence (Miller, "Adding Error Bars to Evals", 2024).
-"""
+"""An evaluation in; promote, keep or undecided, with the reasons in words and numbers, out. Pure."""
 
 from __future__ import annotations
 
 import math
-import random
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Sequence
 
 from lorekeeper.domain import Arm, Evaluation, Outcome, Verdict
+from lorekeeper.paired import Difference, paired
 from lorekeeper.settings import Train
 
-RESAMPLES = 10_000
-SEED = 20_240_501  # the same evaluation always gets the same verdict
 FEWEST = 8  # conversations; with fewer, one odd answer turns the verdict
 POWER = 2.8  # 1.96 + 0.84: two-sided 5 %, power 80 %
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """The mean of paired differences (new minus old; below zero is better) and how sure it is."""
-
-    mean: float
-    low: float  # 95 % interval
-    high: float
-    p_better: float  # one-sided p-value of "not better"
-    p_worse: float
-    deviation: float  # of one question's difference
-    questions: int
 
 
 def judge(
@@ -70,64 +48,15 @@ def _too_few(evaluation: Evaluation) -> list[tuple[Outcome, str]]:
     return [(Outcome.UNDECIDED, told)]
 
 
-def paired(new: Sequence[float], old: Sequence[float], clusters: Sequence[str]) -> Difference:
-    """The mean difference: its interval by bootstrap, its p-values by sign flips, both of whole clusters.
-
-    A bootstrap of five questions that all agree would claim certainty; flipping signs cannot claim
-    more than one in two to the fifth.
-
-    Raises:
-        ValueError: the sequences differ in length, or are empty.
-    """
-    differences = [a - b for a, b in zip(new, old, strict=True)]
-    if not differences:
-        raise ValueError("there is nothing to compare")
-    grouped: dict[str, list[float]] = defaultdict(list)
-    for cluster, difference in zip(clusters, differences, strict=True):
-        grouped[cluster].append(difference)
-    means = sorted(_resampled(list(grouped.values())))
-    flipped = _flipped(list(grouped.values()))
-    return Difference(
-        mean=_mean(differences),
-        low=means[int(0.025 * len(means))],
-        high=means[int(0.975 * len(means)) - 1],
-        p_better=_share([m <= _mean(differences) for m in flipped]),
-        p_worse=_share([m >= _mean(differences) for m in flipped]),
-        deviation=_deviation(differences),
-        questions=len(differences),
-    )
-
-
-def _resampled(groups: list[list[float]]) -> list[float]:
-    sums = [(sum(group), len(group)) for group in groups]
-    chance = random.Random(SEED)  # noqa: S311 - statistics, not secrets
-    means = []
-    for _ in range(RESAMPLES):
-        drawn = chance.choices(sums, k=len(sums))
-        means.append(sum(total for total, _ in drawn) / sum(count for _, count in drawn))
-    return means
-
-
-def _flipped(groups: list[list[float]]) -> list[float]:
-    """Mean differences if it were chance which of the two was the new one, cluster by cluster."""
-    sums, count = [sum(group) for group in groups], sum(map(len, groups))
-    if 2 ** len(sums) <= RESAMPLES:
-        signs: Iterable[Sequence[int]] = product((1, -1), repeat=len(sums))
-    else:
-        chance = random.Random(SEED)  # noqa: S311 - statistics, not secrets
-        signs = (chance.choices((1, -1), k=len(sums)) for _ in range(RESAMPLES))
-    return [sum(s * total for s, total in zip(each, sums, strict=True)) / count for each in signs]
-
-
 def _compare(name: str, found: Difference, rules: Train) -> tuple[Outcome, str]:
     told = (
         f"{found.mean:+.3f} nats per token against {name} "
         f"(95 % interval {found.low:+.3f} to {found.high:+.3f}, {found.questions} questions)"
     )
-    if found.p_better < rules.significance:
-        return Outcome.PROMOTE, f"Better: {told}, p = {found.p_better:.4f}."
-    if found.p_worse < rules.significance:
-        return Outcome.KEEP, f"Worse: {told}, p = {found.p_worse:.4f}."
+    if found.p_lower < rules.significance:
+        return Outcome.PROMOTE, f"Better: {told}, p = {found.p_lower:.4f}."
+    if found.p_higher < rules.significance:
+        return Outcome.KEEP, f"Worse: {told}, p = {found.p_higher:.4f}."
     return Outcome.UNDECIDED, f"Too close to call: {told}.{_how_many(found)}"
 
 
@@ -157,17 +86,3 @@ def _forgetting(evaluation: Evaluation, rules: Train) -> tuple[Outcome, str]:
 def _worst(outcomes: Sequence[Outcome]) -> Outcome:
     order = (Outcome.KEEP, Outcome.UNDECIDED, Outcome.PROMOTE)
     return min(outcomes, key=order.index)
-
-
-def _share(flags: Sequence[bool]) -> float:
-    """At least one in all: a finite number of tries shows no probability of zero."""
-    return max(1, sum(flags)) / len(flags)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _deviation(values: Sequence[float]) -> float:
-    mean = _mean(values)
-    return math.sqrt(sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1))

@@ -13,7 +13,7 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage
 from lorekeeper.settings import Settings
 from lorekeeper.store import reading
-from retrieval import embed, evidence, index, recorded, sources
+from retrieval import embed, evidence, index, recorded, rerank, sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,7 @@ class Library:
             scopes=frozenset({PUBLIC}),
             k=self.settings.retrieval.passages,
             exclude=self.heldout | ({conversation} if conversation else set()),
+            reranker=rerank.of(self.settings),
         )
         return [hit.passage for hit in evidence.enough(hits, self.settings.retrieval.min_evidence)]
 

@@ -403,6 +403,10 @@ class Hit:
     is_about_another: bool = False  # the question names something, and the passage names it nowhere
     dense_rank: int | None = None
     lexical_rank: int | None = None
+    words: float = 0.0  # BM25
+    standing: float = 0.0  # what approval and age added to the score
+    reranked: float | None = None  # by the cross-encoder, 0..1; None: it did not read this one
+    repeats: str = ""  # id of a better hit that says the same
 
     @property
     def evidence(self) -> float:

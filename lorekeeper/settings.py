@@ -154,6 +154,12 @@ class Retrieval(Section):
     """How vectors are held when there are more than 10,000: as they are, or in a quarter of the memory (a byte a number). `lore index explain` measures what either finds."""
     min_evidence: Annotated[float, Field(ge=0, le=2)] = 0.7
     """A question is answered when a passage has at least this evidence: its cosine similarity to the question plus the share of the question's telling words that it holds. Below it the bot says that it doesn't know. `python -m bench.citations` measures both kinds of error."""
+    reranker: str = ""
+    """A sentence-transformers cross-encoder that reads the question with each of the best candidates and puts them in order: a folder, a hub id, or `package:NAME`. Empty: none."""
+    rerank_candidates: Annotated[int, Field(ge=1, le=200)] = 24
+    """How many candidates the reranker reads at most."""
+    rerank_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """The reranker begins no further batch after this; what it has not read keeps its place behind what it has."""
     refresh_seconds: Annotated[float, Field(gt=0)] = 2.0
     """How often the index looks for new, edited and deleted messages and pairs."""
 

@@ -23,6 +23,8 @@ OVERLAP = 900.0
 WHOLE_CHANNEL = 500  # changed messages from which a channel is cut anew as a whole
 
 Place = tuple[str, str]  # channel and `ts`
+Audience = frozenset[tuple[str, str]]  # channel and scope of each place that shows a file
+Shared = dict[str, tuple[float, Audience]]  # a file's id: when it changed, and who sees it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,8 @@ class Changes:
     _seen: dict[object, float] = field(default_factory=dict)
     _scopes: dict[str, str] | None = None
     _silent: set[str] = field(default_factory=set)
-    _shared: dict[str, float] | None = None
-    _next: tuple[dict[object, float], dict[str, str], set[str], dict[str, float]] | None = None
+    _shared: Shared | None = None
+    _next: tuple[dict[object, float], dict[str, str], set[str], Shared] | None = None
 
     def since(self, db: Connection, index: Index) -> Touched:
         """What changed since the last call that was `done`, or since `at`."""
@@ -62,7 +64,7 @@ class Changes:
         gone = [place for place in deleted if ("deleted", *place) in new]
         scopes = {channel.id: channel.scope for channel in messages.all_channels(db)}
         silent = messages.silent_channels(db)
-        shared = files.stamps(db)
+        shared = _shared(db)
         self._next = now, scopes, silent, shared
         return Touched(
             said=frozenset([*places, *roots, *gone]),
@@ -76,11 +78,15 @@ class Changes:
         assert self._next is not None
         (self._seen, self._scopes, self._silent, self._shared), self.at = self._next, at
 
-    def _changed_files(self, index: Index, shared: dict[str, float]) -> frozenset[str]:
+    def _changed_files(self, index: Index, shared: Shared) -> frozenset[str]:
         if self._shared is None:
-            held = {_file(passage) for passage in index.of_kind(PassageKind.FILE)}
-            new = {name for name, at in shared.items() if at >= self.at - OVERLAP}
-            return frozenset(new | (held - shared.keys()))
+            held = dict[str, set[tuple[str, str]]]()
+            for passage in index.of_kind(PassageKind.FILE):
+                said_in = passage.conversation.partition("/")[0]
+                held.setdefault(_file(passage), set()).add((said_in, passage.scope))
+            new = {name for name, (at, _) in shared.items() if at >= self.at - OVERLAP}
+            moved = {n for n, seen in held.items() if n not in shared or seen != shared[n][1]}
+            return frozenset(new | moved)
         names = shared.keys() | self._shared.keys()
         return frozenset(name for name in names if shared.get(name) != self._shared.get(name))
 
@@ -94,6 +100,15 @@ class Changes:
             }
             moved |= silent - self._silent
         return frozenset(moved)
+
+
+def _shared(db: Connection) -> Shared:
+    channels = {channel.id: channel for channel in messages.all_channels(db)}
+    return {
+        name: (at, frozenset((place.id, place.scope) for place in sources.places(found)))
+        for name, (at, shared_in) in files.stamps(db).items()
+        for found in [[channels[one] for one in shared_in if one in channels]]
+    }
 
 
 def _has_moved(channel: str, scope: str, scopes: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""`lore search` and `lore index`: what a question finds and why, and the state of what is searched."""
+"""`lore index`: builds what is searched, shows its state, and measures it."""
 
 from __future__ import annotations
 
@@ -20,41 +20,23 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Hit
 from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.settings import Settings, load
 from lorekeeper.store import indexes, open_database, reading
+from retrieval.evaluate_cli import evaluate_command
 
 if TYPE_CHECKING:
     from retrieval.refresh import Refresher, Status
 
 index = typer.Typer(
-    help="Build the index, or show its state.",
+    help="Build the index, show its state, or measure it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
-def search(
-    question: Annotated[str, typer.Argument(help="What to search for.")],
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help="Also search this channel id's private passages. Can be repeated."),
-    ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many passages.")] = 5,
-    explain: Annotated[bool, typer.Option(help="Show how each ranking placed it.")] = False,
-) -> None:
-    """Show what a question finds, and why. Public passages only, unless --scope names a channel."""
-    settings, engine = _open()
-    hits = _refresher(engine, settings).search(
-        question, scopes=frozenset({PUBLIC, *(scope or ())}), k=count
-    )
-    console = Console(highlight=False)
-    if not hits:
-        console.print("Nothing was found. `lore index status` says what is searched.")
-        return
-    console.print(_table(hits, explain, settings.retrieval.min_evidence))
+index.command("evaluate")(evaluate_command)
 
 
 @index.command()
@@ -72,7 +54,7 @@ def build() -> None:
         def told(status: Status) -> None:
             progress.update(bar, completed=status.embedded, total=status.to_embed or None)
 
-        refresher = _refresher(engine, settings, told)
+        refresher = _refresher(engine, settings, told, alone=True)
         before = refresher.index
         refresher.look()
         refresher.tidy()
@@ -164,36 +146,14 @@ def _open() -> tuple[Settings, Engine]:
 
 
 def _refresher(
-    engine: Engine, settings: Settings, told: Callable[[Status], None] = lambda status: None
+    engine: Engine,
+    settings: Settings,
+    told: Callable[[Status], None] = lambda status: None,
+    *,
+    alone: bool = False,
 ) -> Refresher:
     from retrieval.embed import load as load_embedder
     from retrieval.refresh import Refresher
 
-    embedder = load_embedder(settings.models.embedder, settings.store.data)
+    embedder = load_embedder(settings.models.embedder, settings.store.data, alone=alone)
     return Refresher(engine, settings, embedder, told=told)
-
-
-def _table(hits: list[Hit], explain: bool, least: float) -> Table:
-    table = Table(show_lines=True)
-    for name in ("", "passage", "source", *(_EXPLAINED if explain else ())):
-        table.add_column(name, overflow="fold")
-    for number, hit in enumerate(hits, 1):
-        passage = hit.passage
-        shown = Text(passage.title, style="bold") + Text(f"\n{passage.text[:300]}", style="")
-        source = Text(f"{passage.kind}, {passage.scope}\n{passage.url}")
-        table.add_row(str(number), shown, source, *(_explained(hit, least) if explain else ()))
-    return table
-
-
-_EXPLAINED = ("score", "similarity", "coverage", "by meaning", "by words")
-
-
-def _explained(hit: Hit, least: float) -> tuple[str, ...]:
-    weak = " (not evidence enough)" if hit.evidence < least else ""
-    return (
-        f"{hit.score:.3f}",
-        f"{hit.similarity:.3f}",
-        f"{hit.coverage:.3f}{weak}",
-        str(hit.dense_rank or "–"),
-        str(hit.lexical_rank or "–"),
-    )

@@ -179,15 +179,22 @@ def _page(path: Path, settings: Retrieval) -> tuple[str, str]:
         about = path.stat()
         if about.st_size > settings.largest_file:
             raise Unreadable(f"has {about.st_size:,} bytes; the limit is {settings.largest_file:,}")
-        return _read(path, about.st_mtime_ns, about.st_size, settings)
+        title, text, reason = _read(path, about.st_mtime_ns, about.st_size, settings)
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from error
+    if reason:
+        raise Unreadable(reason)
+    return title, text
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _read(path: Path, changed_at: int, size: int, settings: Retrieval) -> tuple[str, str]:
-    """The file as it was at that time and of that size: read once, for as long as it stays so."""
-    return extracted(path.name, path.read_bytes(), settings)
+def _read(path: Path, changed_at: int, size: int, settings: Retrieval) -> tuple[str, str, str]:
+    """Title and text of the file as it was at that time and of that size, or the reason why it has none:
+    read once, for as long as it stays so."""
+    try:
+        return *extracted(path.name, path.read_bytes(), settings), ""
+    except Unreadable as error:
+        return "", "", str(error)
 
 
 def _url(path: Path, root: Path, base: str) -> str:

@@ -33,6 +33,10 @@ class Embedder(Protocol):
         """Tokens of the text as the model reads it, its special tokens included."""
         ...
 
+    def opening(self, text: str) -> str:
+        """As much of the text, from its beginning, as the model reads at once."""
+        ...
+
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         """Vectors of shape [texts, dimensions], each of length one."""
         ...
@@ -42,8 +46,10 @@ class Embedder(Protocol):
         ...
 
 
-def load(spec: str, data: Path) -> Embedder:
+def load(spec: str, data: Path, *, alone: bool = False) -> Embedder:
     """The embedder that a model folder, a hub id or `package:NAME` stands for.
+
+    `alone`: nothing else needs the machine, so that passages may take all of its threads.
 
     Raises:
         MissingPart: the model, or the package that runs it, is not here.
@@ -51,13 +57,13 @@ def load(spec: str, data: Path) -> Embedder:
     """
     from lorekeeper import models
 
-    return SentenceEmbedder(spec, models.get(spec, data))
+    return SentenceEmbedder(spec, models.get(spec, data), alone=alone)
 
 
 class SentenceEmbedder:
     """A sentence-transformers model on the CPU; the GPU, where there is one, is the engine's."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, alone: bool = False) -> None:
         from sentence_transformers import SentenceTransformer
 
         try:
@@ -70,16 +76,25 @@ class SentenceEmbedder:
                 fix="Set LORE_MODELS__EMBEDDER to a sentence-transformers model.",
             ) from error
         self.name = name
+        self._alone = alone
         self.dimensions = int(self._model.get_embedding_dimension())
         self.window = int(self._model.max_seq_length)
         self._lock = threading.Lock()  # a fast tokenizer must not be used by two threads at once
         self._counted = lru_cache(maxsize=REMEMBERED)(self._count)
 
     def count_tokens(self, text: str) -> int:
-        return self._counted(text)
+        return self._counted(_readable(text))
+
+    def opening(self, text: str) -> str:
+        with self._lock:
+            read = self._model.tokenizer(
+                text, truncation=True, max_length=self.window, return_offsets_mapping=True
+            )
+        return text[: max(end for _, end in read["offset_mapping"])]
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
-        return self._encode(texts, self._model.encode_document, threads=_half_the_threads())
+        threads = _all_threads() if self._alone else _half_the_threads()
+        return self._encode(texts, self._model.encode_document, threads=threads)
 
     def question(self, text: str) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._encode([text], self._model.encode_query, threads=1)[0]
@@ -91,7 +106,7 @@ class SentenceEmbedder:
 
         if not texts:
             return np.zeros((0, self.dimensions), dtype=np.float32)
-        parts = [self._within_window(text) for text in texts]
+        parts = [self._within_window(_readable(text)) for text in texts]
         flat = [part for each in parts for part in each]
         vectors = np.zeros((len(flat), self.dimensions), dtype=np.float32)
         # Texts of like length together, or the short ones of a batch are padded to its longest.
@@ -121,6 +136,11 @@ class SentenceEmbedder:
             return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
 
+def _readable(text: str) -> str:
+    """Halves of surrogate pairs, which no tokenizer takes, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 class HashingEmbedder:
     """For tests of everything around an embedder: words in, their hashes' directions out.
 
@@ -136,6 +156,9 @@ class HashingEmbedder:
 
     def count_tokens(self, text: str) -> int:
         return len(text.split()) + 2
+
+    def opening(self, text: str) -> str:
+        return " ".join(text.split()[: self.window - 2])
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         self.embedded.extend(texts)
@@ -171,6 +194,12 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _all_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _half_the_threads() -> int:

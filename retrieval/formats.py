@@ -104,7 +104,7 @@ def _in_archive(content: bytes, largest: int) -> Format:
     unpacked = sum(member.file_size for member in members)
     if unpacked > UNPACKED * largest or len(members) > MEMBERS:
         raise Unreadable(
-            f"unpacks to {unpacked:,} bytes in {len(members):,} parts;"
+            f"unpacks to {unpacked:,} bytes in {len(members):,} files;"
             f" the limits are {UNPACKED * largest:,} and {MEMBERS:,}"
         )
     if any(member.flag_bits & 1 for member in members):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -23,8 +24,10 @@ from lorekeeper.domain import Hit, Passage, PassageKind
 from lorekeeper.errors import BadInput, NotFound
 from retrieval import lexical
 from retrieval.embed import Embedder
-from retrieval.fuse import distinct, fused
+from retrieval.fuse import fused
 from retrieval.legible import legible
+from retrieval.rank import Ranked, ranked
+from retrieval.rerank import Reranker
 from retrieval.segment import DamagedIndex, Segment, damaged, open_segment
 from retrieval.segment import write as write_segment
 from retrieval.shelf import Shelf
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 KIND = "indexes"
 SEGMENTS, GONE = "segments.json", "gone.npy"
-FORMAT = 3
+FORMAT = 4
 BETWEEN_CHECKS = 256  # passages; some seconds of embedding
 EVERY_KIND = frozenset(PassageKind)
 POOL = 50  # candidates that each ranking hands to the fusion, at least
@@ -179,7 +182,8 @@ class Candidates:
     vectors: NDArray[np.float32]  # [rows, d]
     similarity: NDArray[np.float32]  # cosine to the question, [rows]
     words: NDArray[np.float32]  # BM25, [rows]
-    vouched: NDArray[np.bool_]  # [rows]
+    covered: NDArray[np.float32]  # share of what the question tells that each holds, [rows]
+    standing: NDArray[np.float32]  # what approval, a pin and age add, [rows]
     by_meaning: list[int]  # rows, best first
     by_words: list[int]  # rows, best first
 
@@ -220,21 +224,62 @@ class Index:
         k: int,
         exclude: frozenset[str] = frozenset(),
         kinds: frozenset[PassageKind] = EVERY_KIND,
+        reranker: Reranker | None = None,
     ) -> list[Hit]:
         """The k best passages of these scopes and kinds, best first; fewer only where fewer may be seen.
 
         `exclude` names conversations and messages ("CHANNEL/TS") that must not be quoted.
         """
-        question = legible(question)
         masks = self.visible(scopes, kinds, exclude)
+        return self._ranked(legible(question), masks, k, shown=k, reranker=reranker)
+
+    def trace(
+        self,
+        question: str,
+        *,
+        scopes: frozenset[str] | None,
+        k: int,
+        exclude: frozenset[str] = frozenset(),
+        kinds: frozenset[PassageKind] = EVERY_KIND,
+        reranker: Reranker | None = None,
+    ) -> list[Hit]:
+        """All candidates of the search for k, best first, to say why something was found or was not.
+
+        Without `scopes`, those that nobody may be shown, too: for operators and measurements alone.
+        """
+        masks = self._everything() if scopes is None else self.visible(scopes, kinds, exclude)
+        return self._ranked(
+            legible(question), masks, k, shown=len(self.passages), reranker=reranker
+        )
+
+    def _ranked(
+        self,
+        question: str,
+        masks: Sequence[Mask],
+        k: int,
+        *,
+        shown: int,
+        reranker: Reranker | None,
+    ) -> list[Hit]:
+        """The best `shown` of the candidates that a search for k looks at."""
         if k < 1 or not question.strip() or not any(mask.count for mask in masks):
             return []
         asked = self.embedder.question(question)
         found = self.candidates(question, asked, masks, max(POOL, 4 * k))
-        scores = fused(found.similarity, found.words, found.vouched)
-        order = (-scores).argsort(kind="stable").tolist()
-        chosen = distinct(order, found.vectors[order], k)
+        scores = fused(found.similarity, found.covered, found.words) + found.standing
+        chosen = ranked(
+            question, scores, found.standing, found.vectors,
+            lambda place: self.passages[found.rows[place]].text,
+            shown=shown, reranker=reranker,
+        )  # fmt: skip
         return self._hits(question, found, scores, chosen)
+
+    def _everything(self) -> list[Mask]:
+        import numpy as np
+
+        return [
+            segment.meanings.mask(np.ones(len(segment), dtype=bool)) for segment in self.segments
+        ]
 
     def visible(
         self,
@@ -272,12 +317,19 @@ class Index:
         by_words = self.by_words(terms, masks, pool)
         rows = list(dict.fromkeys(by_meaning + by_words))
         vectors = self.vectors(rows)
-        words, vouched = np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=bool)
+        words, covered, gained = np.zeros((3, len(rows)), dtype=np.float32)
+        now = time.time()
+        rarities = self.statistics.rarities(question)
         for number, places, local in self._split(rows):
-            vouched[places] = self.segments[number].passages.vouched(local)
-            for term in terms[number]:
-                words[places] += term.scores_of(local)
-        return Candidates(rows, vectors, vectors @ asked, words, vouched, by_meaning, by_words)
+            gained[places] = self.segments[number].passages.standing(local, now)
+            for term, rarity in zip(terms[number], rarities.values(), strict=True):
+                added = term.scores_of(local)
+                words[places] += added
+                covered[places] += rarity * (added > 0)
+        covered /= sum(rarities.values()) or 1.0
+        return Candidates(
+            rows, vectors, vectors @ asked, words, covered, gained, by_meaning, by_words
+        )
 
     def by_meaning(self, asked: NDArray[np.float32], masks: Sequence[Mask], k: int) -> list[int]:
         """At most k visible rows by cosine to the question's vector, best first."""
@@ -415,23 +467,31 @@ class Index:
             yield number, places, wanted[places] - self.passages.starts[number]
 
     def _hits(
-        self, question: str, found: Candidates, scores: NDArray[np.float32], chosen: Sequence[int]
+        self,
+        question: str,
+        found: Candidates,
+        scores: NDArray[np.float32],
+        chosen: Sequence[Ranked],
     ) -> list[Hit]:
-        passages = [self.passages[found.rows[place]] for place in chosen]
+        passages = [self.passages[found.rows[one.place]] for one in chosen]
         told = [f"{passage.title}\n{passage.text}" for passage in passages]
         coverage = self.statistics.coverage(question, told)
         wanted = lexical.names(question)
         return [
             Hit(
                 passage=passages[at],
-                score=float(scores[place]),
-                similarity=float(found.similarity[place]),
+                score=float(scores[one.place]),
+                similarity=float(found.similarity[one.place]),
                 coverage=coverage[at],
                 is_about_another=bool(wanted) and wanted.isdisjoint(lexical.names(told[at])),
-                dense_rank=_rank(found.by_meaning, found.rows[place]),
-                lexical_rank=_rank(found.by_words, found.rows[place]),
+                dense_rank=_rank(found.by_meaning, found.rows[one.place]),
+                lexical_rank=_rank(found.by_words, found.rows[one.place]),
+                words=float(found.words[one.place]),
+                standing=float(found.standing[one.place]),
+                reranked=one.reranked,
+                repeats="" if one.repeats is None else self.passages[found.rows[one.repeats]].id,
             )
-            for at, place in enumerate(chosen)
+            for at, one in enumerate(chosen)
         ]
 
 

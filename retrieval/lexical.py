@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WORDS, LENGTHS = "words", "lengths.npy"
 K1, B = 1.2, 0.75  # Robertson and Zaragoza's usual values
 LOOKUP = 16  # finding one row in a word's list costs as much as adding to so many
-
+LEADERS = 10_000  # texts among which the least score of the k best is looked for
 REMEMBERED = 2**17  # words; the same ones come again and again
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:[_.\-]\w+)*")
@@ -85,12 +85,12 @@ class Term:
     ) -> None:
         self.rows, self._counts, self.weight, self._slowness = rows, counts, weight, slowness
 
-    def scores(self, at: NDArray[Any] | slice) -> NDArray[np.float32]:
-        """What the word adds to the texts at these places of `rows`."""
+    def scores(self, at: NDArray[Any] | slice, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """What the word adds to the texts at these places of its list, which are these rows."""
         import numpy as np
 
         counts = self._counts[at].astype(np.float32)
-        gained: NDArray[np.float32] = counts / (counts + self._slowness[self.rows[at]])
+        gained: NDArray[np.float32] = counts / (counts + self._slowness.take(rows))
         return gained * np.float32(self.weight)
 
     def scores_of(self, rows: NDArray[Any]) -> NDArray[np.float32]:
@@ -101,7 +101,7 @@ class Term:
         if len(self.rows):
             at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
             held = self.rows[at] == rows
-            found[held] = self.scores(at[held])
+            found[held] = self.scores(at[held], self.rows[at[held]].astype(np.intp))
         return found
 
 
@@ -129,6 +129,10 @@ class Statistics:
         return {
             word: times * self.rarity(word) for word, times in Counter(tokens(question)).items()
         }
+
+    def rarities(self, question: str) -> dict[str, float]:
+        """How much each word of the question tells, in the order of `weights`."""
+        return {word: self.rarity(word) for word in dict.fromkeys(tokens(question))}
 
     def coverage(self, question: str, texts: Sequence[str]) -> list[float]:
         """Share of what the question's words tell that each text holds too, 0 to 1.
@@ -163,32 +167,51 @@ def best(
 
     left = sorted(terms, key=lambda term: -term.weight)
     scores = np.zeros(len(visible), dtype=np.float32)
-    touched = np.zeros(0, dtype=np.int32)
-    least = 0.0  # of the k best so far
+    touched = np.zeros(0, dtype=np.intp)
+    sees_all = bool(visible.all())
+    least = 0.0  # of the k best is at least this
     while left:
         possible = sum(term.weight for term in left)
         term = left.pop(0)
         if least > possible:
-            touched = touched[scores[touched] + possible >= least]
+            touched = touched[scores.take(touched) + possible >= least]
         if least > possible and LOOKUP * len(touched) < len(term.rows):
             scores[touched] += term.scores_of(touched)
         else:
-            seen = np.flatnonzero(visible[term.rows])
-            rows = term.rows[seen]
-            fresh = rows[scores[rows] == 0] if least <= possible else rows[:0]
-            scores[rows] += term.scores(seen)
-            touched = np.concatenate([touched, fresh])
+            at = slice(None) if sees_all else np.flatnonzero(visible[term.rows])
+            rows = term.rows[at].astype(np.intp)  # numpy would convert it at every use
+            before = scores.take(rows)
+            if least <= possible:
+                touched = np.concatenate([touched, rows[before == 0]])
+            scores[rows] = before + term.scores(at, rows)
         if len(touched) >= k:
-            least = float(np.partition(scores[touched], -k)[-k])
-    order = np.lexsort((touched, -scores[touched]))[:k]
-    found = touched[order].astype(np.int64)
-    return found, scores[found]
+            # The k-th of some is never above the k-th of all; the first hold the rarest words.
+            some = scores[touched[: max(LEADERS, k)]]
+            least = max(least, float(np.partition(some, -k)[-k]))
+    return _first(touched[scores.take(touched) >= least], scores, k)
+
+
+def _first(
+    rows: NDArray[np.int64], scores: NDArray[np.float32], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The k rows with the highest scores, best first; of equals the one that stands first."""
+    import numpy as np
+
+    if len(rows) > k:
+        found = scores[rows]
+        rows = rows[found >= np.partition(found, -k)[-k]]
+    rows = rows[np.lexsort((rows, -scores[rows]))[:k]]
+    return rows, scores[rows]
 
 
 def names(text: str) -> frozenset[str]:
     """Words that can only be names: `KubePodCrashLooping`, `max_loras`, `ORA-01555`; in lower case."""
-    found = _WORD.findall(text)
-    return frozenset(word.lower() for word in found if len(_PARTS.findall(word)) > 1)
+    return frozenset(filter(None, map(_name, _WORD.findall(text))))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _name(word: str) -> str:
+    return word.lower() if len(_PARTS.findall(word)) > 1 else ""
 
 
 def tokens(text: str) -> list[str]:

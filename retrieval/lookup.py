@@ -9,12 +9,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+REMEMBERED = 4096  # strings of one lookup
 
 
 def write(rows: Iterable[Mapping[str, int]], folder: Path, name: str) -> None:
@@ -56,6 +59,7 @@ class Lookup:
         self._starts = mapped(folder / f"{name}.starts.npy")
         self._rows = mapped(folder / f"{name}.rows.npy")
         self._counts = mapped(folder / f"{name}.counts.npy")
+        self._span = lru_cache(maxsize=REMEMBERED)(self._found)  # one search asks several times
 
     def __contains__(self, key: str) -> bool:
         return self._span(key) is not None
@@ -68,7 +72,7 @@ class Lookup:
         """How often each of `rows(key)` holds it."""
         return self._counts[self._span(key) or slice(0, 0)]
 
-    def _span(self, key: str) -> slice | None:
+    def _found(self, key: str) -> slice | None:
         wanted = _encoded(key)
         at = bisect_left(self._keys, wanted)
         if at == len(self._keys) or self._keys[at] != wanted:

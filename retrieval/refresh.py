@@ -25,7 +25,7 @@ from lorekeeper.settings import Settings
 from lorekeeper.store import indexes, reading
 from lorekeeper.store.rows import plain, revive
 from lorekeeper.telemetry import error_id
-from retrieval import embed, recorded, sources
+from retrieval import embed, recorded, rerank, sources
 from retrieval.changes import Changes, Difference, difference
 from retrieval.embed import Embedder
 from retrieval.index import EVERY_KIND, Index, build, merge, open_index, update
@@ -65,6 +65,7 @@ class Refresher:
         self._embedder = embedder
         self._artifacts = artifacts or ArtifactStore(settings.store.data)
         self._told = told
+        self._reranker = rerank.of(settings)
         self._pages = Pages(settings, embedder, self._check)
         self._pages_held = 0
         self._stop = threading.Event()
@@ -90,7 +91,9 @@ class Refresher:
         """`Index.search` on the newest index, with every hit's source checked at this moment."""
         index = self.index
         while True:
-            hits = index.search(question, scopes=scopes, k=k, exclude=exclude, kinds=kinds)
+            hits = index.search(
+                question, scopes=scopes, k=k, exclude=exclude, kinds=kinds, reranker=self._reranker
+            )
             with reading(self._engine) as db:
                 dead = recorded.withdrawn(db, (hit.passage for hit in hits))
             if not dead:

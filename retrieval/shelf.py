@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from lorekeeper.domain import PUBLIC, Passage, PassageKind, channel_of_public, public_of
 from lorekeeper.store.rows import plain, revive
+from retrieval.fuse import standing
 from retrieval.lookup import Lookup, mapped
 from retrieval.lookup import write as write_lookup
 
@@ -21,6 +22,7 @@ PASSAGES = "passages.jsonl"
 ENDS = "passages.npy"  # where each line ends, in bytes
 AUDIENCES = "audiences.json"  # distinct (scope, narrower scope, kind)
 AUDIENCE = "audiences.npy"  # and which of them each row has
+SAID, PINNED = "said.npy", "pinned.npy"  # what standing is made of, beside the kind
 IDS, NAMES = "ids", "names"
 
 
@@ -39,6 +41,10 @@ def write(passages: Sequence[Passage], folder: Path) -> None:
     (folder / AUDIENCES).write_text(json.dumps(list(audiences)), encoding="utf-8")
     small = np.array(of_row, dtype=np.min_scalar_type(max(len(audiences) - 1, 0)))
     np.save(folder / AUDIENCE, small, allow_pickle=False)
+    said = [0.0 if p.kind is PassageKind.DOCUMENT else p.at for p in passages]
+    np.save(folder / SAID, np.array(said, dtype=np.float64), allow_pickle=False)
+    pinned = np.array([passage.is_pinned for passage in passages], dtype=bool)
+    np.save(folder / PINNED, pinned, allow_pickle=False)
 
 
 def names(passage: Passage) -> set[str]:
@@ -62,6 +68,7 @@ class Shelf(Sequence[Passage]):
         self._ids, self._names = Lookup(folder, IDS), Lookup(folder, NAMES)
         self._audiences = [tuple(each) for each in json.loads((folder / AUDIENCES).read_text())]
         self._audience = mapped(folder / AUDIENCE)
+        self._said, self._pinned = mapped(folder / SAID), mapped(folder / PINNED)
         self._is_pair = np.array([kind == PassageKind.PAIR for _, _, kind in self._audiences])
 
     def __len__(self) -> int:
@@ -97,10 +104,13 @@ class Shelf(Sequence[Passage]):
         ]
         return np.asarray(np.array(allowed, dtype=bool)[self._audience])
 
-    def vouched(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each of these rows is an approved pair."""
-        found: NDArray[np.bool_] = self._is_pair[self._audience[rows]]
-        return found
+    def standing(self, rows: NDArray[np.int64], now: float) -> NDArray[np.float32]:
+        """What approval, a pin and age add to the scores of these rows; a document does not grow old."""
+        import numpy as np
+
+        said = self._said[rows]
+        ages = np.where(said > 0, now - said, 0.0)
+        return standing(self._is_pair[self._audience[rows]], self._pinned[rows], ages)
 
     def said_in(self) -> set[tuple[str, str]]:
         """The channels in which its passages were said, each with who may see it."""

@@ -270,7 +270,7 @@ def of_file(file: SharedFile, channels: Mapping[str, Channel], cut: Cut) -> Iter
     found = chunks.document(
         file.text, title=file.title, limit=cut.limit, count=cut.embedder.count_tokens
     )
-    for channel in _places([channels[id_] for id_ in file.channels if id_ in channels]):
+    for channel in places([channels[id_] for id_ in file.channels if id_ in channels]):
         for chunk in found:
             yield passage(
                 kind=PassageKind.FILE,
@@ -288,7 +288,7 @@ def of_file(file: SharedFile, channels: Mapping[str, Channel], cut: Cut) -> Iter
             )
 
 
-def _places(shared_in: list[Channel]) -> list[Channel]:
+def places(shared_in: list[Channel]) -> list[Channel]:
     """One public channel stands for all, as each shows a file to every member; a channel with people from
     elsewhere is a place of its own, and so is a private one where no public one shows it to its members."""
     with_others = [channel for channel in shared_in if channel.is_shared]

@@ -37,9 +37,10 @@ def every(db: Connection) -> Iterator[SharedFile]:
         yield revive(SharedFile, row)
 
 
-def stamps(db: Connection) -> dict[str, float]:
-    """Every file's id, and when what is stored of it last changed."""
-    return {row.id: row.changed_at for row in db.execute(select(files.c.id, files.c.changed_at))}
+def stamps(db: Connection) -> dict[str, tuple[float, list[str]]]:
+    """Every file's id, when what is stored of it last changed, and where it is shared."""
+    found = db.execute(select(files.c.id, files.c.changed_at, files.c.channels))
+    return {row.id: (row.changed_at, row.channels) for row in found}
 
 
 def written_by(db: Connection, user: str) -> list[str]:

@@ -207,7 +207,9 @@ def changed_since(db: Connection, at: float) -> dict[tuple[str, str], tuple[floa
 def forgotten_since(db: Connection, at: float) -> dict[tuple[str, str], float]:
     """Channel and `ts` of what was deleted at this time or later, and when that was."""
     found = db.execute(
-        select(forgotten.c.channel, forgotten.c.ts, forgotten.c.at).where(forgotten.c.at >= at)
+        select(forgotten.c.channel, forgotten.c.ts, forgotten.c.at)
+        .join(channels, channels.c.id == forgotten.c.channel)  # files stand there, too
+        .where(forgotten.c.at >= at)
     )
     return {(row.channel, row.ts): row.at for row in found}
 

@@ -13,6 +13,10 @@ from sqlalchemy import RowMapping
 
 T = TypeVar("T")
 
+_AS_THEY_ARE = frozenset(
+    {str, int, float, bool}
+)  # looked up first: a search revives twenty passages
+
 
 def revive(kind: type[T], row: Mapping[str, Any] | RowMapping) -> T:
     """Build a frozen value from a row or a JSON object; names that the value lacks are left out."""
@@ -39,8 +43,8 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _value(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
+    if value is None or hint in _AS_THEY_ARE:
+        return value
     origin = get_origin(hint)
     if origin in {Union, UnionType}:
         return _value(next(arg for arg in get_args(hint) if arg is not type(None)), value)

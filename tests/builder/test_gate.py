@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.gate import FEWEST, judge, paired
+from builder.gate import FEWEST, judge
 from lorekeeper.domain import Arm, ArmScore, Evaluation, Outcome
 from lorekeeper.settings import Train
 
@@ -75,25 +74,3 @@ def test_a_close_call_says_how_many_questions_would_settle_it() -> None:
 def test_a_handful_of_conversations_decides_nothing() -> None:
     verdict = judge(evaluation([2.0] * 5, [3.0] * 5), Train())
     assert verdict.outcome is Outcome.UNDECIDED
-
-
-@given(LOSSES)
-def test_the_sign_is_all_that_turns(new: list[float]) -> None:
-    old = [2.0] * len(new)
-    names = [str(n) for n in range(len(new))]
-    there, back = paired(new, old, names), paired(old, new, names)
-    assert there.mean == pytest.approx(-back.mean)
-    assert there.deviation == pytest.approx(back.deviation)
-
-
-def test_one_conversation_is_one_witness() -> None:
-    new, old = [2.0] * 20, [3.0] * 20
-    alone = paired(new, old, ["same"] * 20)
-    apart = paired(new, old, [str(n) for n in range(20)])
-    assert alone.p_better == 0.5  # one coin
-    assert apart.p_better < 0.001
-
-
-def test_nothing_cannot_be_compared() -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        paired([], [], [])

@@ -12,17 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
-from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState
+from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState, SharedFile
 from lorekeeper.settings import Retrieval, Settings, Store
-from lorekeeper.store import messages, open_database, pairs, reading
+from lorekeeper.store import files, messages, open_database, pairs, reading
 from retrieval import sources
 from retrieval.embed import HashingEmbedder
 from retrieval.refresh import Refresher
 
 CHANNELS = ("C1", "C2")
-MOMENTS = [
-    f"{1700000000 + 400 * step}.000000" for step in range(12)
-]  # three of a talk, then silence
+# Two that are away from each other by three steps have a silence between them, if nobody spoke meanwhile.
+MOMENTS = [f"{1700000000 + 1500 * step}.000000" for step in range(12)]
 
 places = st.tuples(st.sampled_from(CHANNELS), st.sampled_from(MOMENTS))
 deeds = st.one_of(
@@ -34,6 +33,10 @@ deeds = st.one_of(
     st.tuples(st.just("withdraw"), places, st.none()),
     st.tuples(st.just("hide"), places, st.booleans()),
     st.tuples(st.just("leave"), places, st.none()),
+    st.tuples(st.just("connect"), places, st.booleans()),
+    st.tuples(st.just("pin"), places, st.booleans()),
+    st.tuples(st.just("share"), places, st.none()),
+    st.tuples(st.just("unshare"), places, st.none()),
     st.tuples(st.just("look"), places, st.none()),
 )
 
@@ -66,8 +69,19 @@ def do(db: Connection, deed: str, channel: str, ts: str, detail: object) -> None
             pairs.move(db, live, PairState.RETIRED, by="U9")
         case "hide":
             messages.put_channel(db, Channel(id=channel, name=channel, is_private=bool(detail)))
+        case "connect":
+            messages.put_channel(db, Channel(id=channel, name=channel, is_shared=bool(detail)))
         case "leave":
             messages.remove_channel(db, channel)
+            files.remove_channel(db, channel)
+        case "pin":
+            messages.pin(db, channel, ts, is_pinned=bool(detail))
+        case "share":
+            known = files.get(db, f"F{ts[7:10]}")
+            shared = {channel, *(known.channels if known else ())}
+            files.put(db, file(f"F{ts[7:10]}", sorted(shared)))
+        case "unshare":
+            files.unshare(db, f"F{ts[7:10]}", channel)
 
 
 def candidate(channel: str, ts: str) -> Pair:
@@ -83,6 +97,13 @@ def candidate(channel: str, ts: str) -> Pair:
         source="https://example.com/p1",
         answer_ts=ts,
         captured_by="U9",
+    )
+
+
+def file(name: str, channels: list[str]) -> SharedFile:
+    text = f"What {name} says."
+    return SharedFile(
+        id=name, title=name, author="U1", text=text, url=name, at=1.0, channels=tuple(channels)
     )
 
 
@@ -136,5 +157,16 @@ def test_what_was_written_before_a_look_and_committed_after_it_is_not_missed() -
         with engine.connect() as late, late.begin():
             do(late, "say", "C1", MOMENTS[0], "backups")
             assert not refresher.look()
+        assert refresher.look()
+        assert len(refresher.index) == 1
+
+
+def test_a_file_that_was_deleted_does_not_stop_the_following() -> None:
+    with workspace() as (engine, chosen):
+        refresher = Refresher(engine, chosen, HashingEmbedder())
+        refresher.look()
+        with engine.begin() as db:
+            files.forget(db, "F7")
+            do(db, "say", "C1", MOMENTS[0], "backups")
         assert refresher.look()
         assert len(refresher.index) == 1

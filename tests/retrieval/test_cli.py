@@ -18,7 +18,7 @@ def _in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LORE_STORE__DATA", str(data))
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(embed, "load", lambda spec, folder: HashingEmbedder())
+    monkeypatch.setattr(embed, "load", lambda spec, folder, **options: HashingEmbedder())
 
 
 def say(data: Path, text: str, *, private: bool = False) -> None:

@@ -77,3 +77,10 @@ def test_the_hashing_embedder_knows_words_and_nothing_else() -> None:
     assert same == pytest.approx(1.0)
     assert other < 0.9
     assert embedder.embedded == ["Disk full!", "token expired"]
+
+
+def test_halves_of_surrogate_pairs_are_embedded_like_any_unknown_character(
+    minilm: Embedder,
+) -> None:
+    assert minilm.count_tokens("disk \ud800 full") >= 4
+    assert minilm.passages(["disk \ud800 full"]).shape == (1, minilm.dimensions)

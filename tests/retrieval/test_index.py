@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -350,3 +351,40 @@ def test_ten_megabytes_on_one_line_are_indexed(artifacts: ArtifactStore) -> None
     text = "disk " * 2_000_000 + "needle"
     index = build([said(text), said("queue")], HashingEmbedder(), artifacts)
     assert index.search("needle", scopes=frozenset({PUBLIC}), k=1)[0].passage.text == text
+
+
+def test_approval_a_pin_and_age_weigh_between_equals(artifacts: ArtifactStore) -> None:
+    now = time.time()
+
+    def told(kind: PassageKind, at: float, *, pinned: bool = False) -> Passage:
+        return passage(
+            kind=kind, text="backup restore", title="", url=f"https://x/{kind}/{at}/{pinned}",
+            at=at, is_pinned=pinned,
+        )  # fmt: skip
+
+    fresh, old = told(PassageKind.THREAD, now), told(PassageKind.THREAD, now - 20 * 365 * 86_400)
+    pinned, pair = told(PassageKind.THREAD, now, pinned=True), told(PassageKind.PAIR, now)
+    page = told(PassageKind.DOCUMENT, 1.0)
+    index = build([old, fresh, pinned, pair, page], HashingEmbedder(), artifacts)
+    hits = index.trace("backup restore", scopes=frozenset({PUBLIC}), k=5)
+    standing = {hit.passage.id: hit.standing for hit in hits}
+    assert standing[pair.id] > standing[pinned.id] > standing[fresh.id] > standing[old.id]
+    assert standing[page.id] == 0
+    assert hits[0].passage == pair
+
+
+def test_a_trace_holds_every_candidate_and_begins_with_what_a_search_finds(
+    artifacts: ArtifactStore,
+) -> None:
+    passages = [said(f"{word} disk", conversation=f"C/{at}") for at, word in enumerate(WORDS)]
+    secret = said("disk full", scope="G9", conversation="G9/1")
+    index = build([*passages, secret], HashingEmbedder(), artifacts)
+    public = frozenset({PUBLIC})
+    traced = index.trace("disk full", scopes=public, k=3)
+    assert [hit.passage for hit in traced[:3]] == [
+        hit.passage for hit in index.search("disk full", scopes=public, k=3)
+    ]
+    assert len(traced) == len(passages)
+    index.hide([passages[0].id])
+    everything = {hit.passage.id for hit in index.trace("disk full", scopes=None, k=3)}
+    assert everything == {passages[0].id, secret.id, *(one.id for one in passages)}
