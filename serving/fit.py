@@ -79,7 +79,7 @@ def _refuse_unservable(adapter: Adapter, config: dict[str, Any], max_rank: int) 
     kind = config.get("peft_type", "LORA")
     rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
     targets = config.get("target_modules") or ()
-    outside = OUTSIDE & {targets, *()} if isinstance(targets, str) else OUTSIDE & set(targets)
+    outside = OUTSIDE & ({targets} if isinstance(targets, str) else set(targets))
     reasons = {
         f"it is a {kind} adapter, and only LORA is served": kind != "LORA",
         f"its rank is {rank}, and the engine takes {max_rank} (LORE_SERVING__MAX_LORA_RANK)": rank

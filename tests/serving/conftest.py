@@ -11,9 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Evaluation, Outcome, Passage, PassageKind, Verdict
+from lorekeeper.domain import PUBLIC, Passage, PassageKind
 from lorekeeper.settings import Retrieval, Serving
-from lorekeeper.store.rows import plain
 from retrieval.embed import HashingEmbedder
 from retrieval.index import Index, build
 from retrieval.sources import passage
@@ -114,15 +113,6 @@ def save_adapter(folder: Path, mark: int, **config: object) -> None:
     told = {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "bias": "none"} | config
     save_file(weights, folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text(json.dumps(told))
-
-
-def unscored() -> dict[str, object]:
-    """The columns of an adapter that was never judged."""
-    scores = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
-    return {
-        "evaluation": plain(scores),
-        "verdict": plain(Verdict(outcome=Outcome.KEEP, reasons=())),
-    }
 
 
 def said(

@@ -18,8 +18,8 @@ from serving import chat, fit
 from serving.adapters import Keeper, engine_name, promote
 from serving.fake_engine import FakeEngine, Script
 from serving.traffic import Traffic
-from tests.lorekeeper.store.test_deployments import add_adapters
-from tests.serving.conftest import save_adapter, unscored
+from tests.lorekeeper.store.test_deployments import add_adapters, unscored
+from tests.serving.conftest import save_adapter
 
 Speak = Callable[[Script], FakeEngine]
 

@@ -25,8 +25,8 @@ from serving import engine as engines
 from serving import fit, gateway, loading
 from serving.adapters import Keeper, promote
 from serving.traffic import Traffic
-from tests.lorekeeper.store.test_deployments import add_adapters
-from tests.serving.conftest import assistant, index_of, said, unscored
+from tests.lorekeeper.store.test_deployments import add_adapters, unscored
+from tests.serving.conftest import assistant, index_of, said
 from tests.serving.test_gateway import streamed
 
 ROOT = Path(__file__).parents[2]
