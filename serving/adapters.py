@@ -14,12 +14,13 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import BASE_NAME, Adapter, Deployment
 from lorekeeper.errors import LorekeeperError, NotReachable
 from lorekeeper.store import adapters, deployments, reading
-from serving import fit, loading
+from serving import chat, fit, loading
 from serving.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
 LOOK = 0.5  # seconds between two looks at what is deployed
+OURSELVES = "adapters"  # among those for whom the engine is there
 GRACE = 2.0  # seconds that who was given an adapter's name may take to ask the engine with it
 
 
@@ -79,7 +80,14 @@ class Keeper:
         return leaving or called in self.names()
 
     def look(self) -> None:
-        """Bring the engine in step with the newest deployment, once."""
+        """Bring the engine in step with the newest deployment, once. One that sleeps is let be."""
+        try:
+            with self._traffic.through(OURSELVES):
+                self._bring_in_step()
+        except chat.EngineFailed:
+            return  # it makes room for a run, and gets what is deployed when it wakes
+
+    def _bring_in_step(self) -> None:
         there = loading.names(self._url)
         if BASE_NAME not in there:
             return  # it does not answer; what is deployed is loaded when it does

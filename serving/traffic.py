@@ -27,16 +27,17 @@ class Traffic:
         Raises:
             EngineFailed: also while the engine is away, with the reason and when it will be back.
         """
-        with self._through(request.model):
+        with self.through(request.model):
             yield from self._speak(request)
 
     def relay(self, request: chat.Request) -> Generator[chat.Chunk, None, None]:
         """As `serving.chat.chunks`, under the same condition."""
-        with self._through(request.model):
+        with self.through(request.model):
             yield from chat.chunks(request)
 
     @contextmanager
-    def _through(self, model: str) -> Iterator[None]:
+    def through(self, model: str) -> Iterator[None]:
+        """Anything else that the engine must be there for. Raises EngineFailed while it is away."""
         with self._change:
             if self._away is not None:
                 raise chat.EngineFailed(self._away(), fix=chat.AGAIN)

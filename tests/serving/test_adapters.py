@@ -229,3 +229,19 @@ def test_a_candidate_that_cannot_be_loaded_is_tried_once(
     fake.script = Script()
     made.look()
     assert made.names() == []
+
+
+def test_an_engine_that_sleeps_is_given_nothing_until_it_wakes(
+    engine: Engine, artifacts: ArtifactStore, speak: Speak
+) -> None:
+    fake = speak(Script())
+    traffic = Traffic()
+    made = keeper(engine, artifacts, fake.url, traffic=traffic)
+    traffic.close(lambda: "It makes room.")
+    first = deployed(engine, "v1")
+    made.look()
+    assert not fake.adapters
+    assert row(engine, first).error is None
+    traffic.open()
+    made.look()
+    assert made.served.called == "v1"
