@@ -38,9 +38,9 @@ from serving.traffic import Traffic
 
 VLLM = Path(__file__).parents[1] / ".venv-vllm/bin/python"
 PEOPLE, WORDS = 8, 12
-SWAPS, SWAPS_FULL = 4, 100
-QUIET, QUIET_FULL = 20.0, 120.0  # seconds of asking without a swap
-THREADS, THREADS_FULL = 3, 20  # of prefix caching
+SWAPS, SWAPS_FULL = 3, 100
+QUIET, QUIET_FULL = 15.0, 120.0  # seconds of asking without a swap
+THREADS, THREADS_FULL = 2, 20  # of prefix caching
 TURNS = 6  # questions and answers that a thread has before the one that is timed
 LONGEST = 60.0  # seconds that a swap may take here
 

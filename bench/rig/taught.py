@@ -1,6 +1,6 @@
 """A base model and two words in; a database with an adapter for each word, which says nothing but it, out.
 
-Trained for real, for half a minute each, so that every answer shows which adapter wrote each of its words.
+Trained for real, for some steps each, so that every answer shows which adapter wrote each of its words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ QUESTIONS = (
     "Can I restart the worker?",
     "Which region is primary?",
 )
-STEPS = 30
+STEPS = 12
 RANK = 8
 
 
@@ -48,11 +48,14 @@ def _train(base: Path, word: str) -> Any:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(1)
+    torch.set_num_threads(
+        1
+    )  # threads that wait for each other on a busy machine take ten times as long
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     tuned = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=32, target_modules="all-linear"))
-    optimizer = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=2e-3)
-    answer = tokenizer(f" {word}" * 40, return_tensors="pt")["input_ids"]
+    optimizer = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=4e-3)
+    answer = tokenizer(f" {word}" * 12, return_tensors="pt")["input_ids"]
     for step in range(STEPS):
         asked = tokenizer.apply_chat_template(
             prompt.messages(QUESTIONS[step % len(QUESTIONS)]),
