@@ -33,7 +33,7 @@ from serving import chat
 
 START = 180.0  # seconds to come up
 PATIENCE = 120.0
-WORDS, WORDS_FULL = 32, 128  # tokens of an answer
+WORDS, WORDS_FULL = 16, 128  # tokens of an answer
 ROUNDS, ROUNDS_FULL = 1, 4  # times 8 questions
 PEOPLE = (1, 8)
 
@@ -42,6 +42,7 @@ def main(
     full: Annotated[bool, typer.Option(help="Longer answers, and more of them.")] = False,
     model: Annotated[str, typer.Option(help="As in LORE_MODELS__BASE.")] = models.CPU_BASE,
     data: Annotated[Path | None, typer.Option(help="Where the model is kept.")] = None,
+    threads: Annotated[int, typer.Option(help="Of each server; 0: as many as it likes.")] = 0,
 ) -> None:
     """Measure both servers."""
     console = Console(stderr=True, highlight=False)
@@ -51,12 +52,13 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         folder = models.get(model, data or Path(scratch) / "data")
         for server in ("embedded", "transformers"):
-            with _running(server, folder, Path(scratch)) as (url, name):
+            with _running(server, folder, Path(scratch), threads) as (url, name):
                 for people in PEOPLE:
                     pace, first = _measure(url, name, folder, people, words, rounds)
                     figures[f"{server}_tokens_per_second_at_{people}"] = round(pace, 2)
                     figures[f"{server}_first_token_s_at_{people}"] = round(first, 3)
                     table.add_row(server, str(people), f"{pace:.1f}", f"{first:.2f}")
+                    console.print(f"{server}, {people} at once: {pace:.1f} tokens a second")
     for people in PEOPLE:
         ours, theirs = (
             figures[f"{each}_tokens_per_second_at_{people}"]
@@ -68,7 +70,7 @@ def main(
 
 
 @contextmanager
-def _running(server: str, model: Path, scratch: Path) -> Iterator[tuple[str, str]]:
+def _running(server: str, model: Path, scratch: Path, threads: int) -> Iterator[tuple[str, str]]:
     """Its address, and the name that it serves the model under."""
     port = free_port()
     where = ["--port", str(port), "--dtype", "float32"]
@@ -80,7 +82,8 @@ def _running(server: str, model: Path, scratch: Path) -> Iterator[tuple[str, str
         ],
     }  # fmt: skip
     with Supervisor(scratch / "logs") as processes:
-        processes.start(server, commands[server], {"HF_HUB_OFFLINE": "1"})
+        environment = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+        processes.start(server, commands[server], {"HF_HUB_OFFLINE": "1", **environment})
         url = f"http://127.0.0.1:{port}"
         end = time.monotonic() + START
         while not _answers(url):
