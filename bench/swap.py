@@ -91,8 +91,8 @@ def main(
 
 def _idle(keeper: Keeper, database: Engine) -> dict[str, float]:
     """From the row to the first answer by the new one, nobody else asking."""
-    took = [_swap(keeper, database, name) for name in ("v1", "v2")]
-    return {"promotion_s": round(max(took), 2)}
+    first, held = (_swap(keeper, database, name) for name in ("v1", "v2"))
+    return {"promotion_s": round(first, 2), "promotion_of_the_candidate_s": round(held, 2)}
 
 
 def _swap(keeper: Keeper, database: Engine, name: str) -> float:

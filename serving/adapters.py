@@ -58,6 +58,7 @@ class Keeper:
         self._refused: set[int | str] = set()
         self._beside: dict[str, str] = {}  # channels' own and the candidate: name, engine's name
         self._leaving: dict[str, float] = {}  # engine's names that nobody is given any more: since
+        self._tried: dict[str, str] = {}  # engine's names: what the canary heard
         self.served = Served()
 
     def model(self, wanted: str | None = None) -> tuple[str, str]:
@@ -118,7 +119,7 @@ class Keeper:
             if adapter is not None and name not in there:
                 self._load(adapter, name)
             if wanted.id != self.served.deployment_id:
-                said = loading.canary(self._url, name)
+                said = self._try(name)
         except NotReachable as error:
             log.warning("adapter not loaded yet", adapter=wanted.adapter, what=error.what)
             return
@@ -156,13 +157,21 @@ class Keeper:
             try:
                 if name not in there:
                     self._load(adapter, name)
+                self._try(name)
                 self._beside[called] = name
             except NotReachable as error:
                 log.warning("adapter not loaded yet", adapter=called, what=error.what)
             except LorekeeperError as error:
                 self._refused.add(called)
                 self._beside.pop(called, None)
+                self._leaving.setdefault(name, time.monotonic())
                 log.error("an adapter beside is not loaded", adapter=called, what=error.what)
+
+    def _try(self, name: str) -> str:
+        """The canary's answer; asked once, so that promoting what is held beside takes no time."""
+        if name not in self._tried:
+            self._tried[name] = loading.canary(self._url, name)
+        return self._tried[name]
 
     def _load(self, adapter: Adapter, name: str) -> None:
         folder = fit.refuse(adapter, self._artifacts, self._base)
@@ -180,6 +189,7 @@ class Keeper:
                     log.warning("adapter not unloaded", adapter=name, what=error.what)
                 else:
                     del self._leaving[name]
+                    self._tried.pop(name, None)
 
     def __enter__(self) -> Keeper:
         self._thread = threading.Thread(target=self._follow, name="adapters")

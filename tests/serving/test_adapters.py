@@ -158,14 +158,14 @@ def test_the_base_can_be_promoted_and_an_unknown_name_cannot(
 def test_an_adapter_that_says_nothing_is_not_promoted(
     engine: Engine, artifacts: ArtifactStore, speak: Speak
 ) -> None:
-    fake = speak(Script())
+    with reading(engine) as db:
+        name = engine_name(kept.by_name(db, "v2"))
+    fake = speak(Script(spoken_by={name: ()}))
     made = keeper(engine, artifacts, fake.url)
     deployed(engine, "v1")
     made.look()
+    assert made.names() == ["v1"]  # it is no candidate, either
     second = deployed(engine, "v2")
-    with reading(engine) as db:
-        name = engine_name(kept.by_name(db, "v2"))
-    fake.script = Script(spoken_by={name: ()})
     made.look()
     assert made.served.called == "v1"
     assert "did not answer a first question: it said nothing" in (row(engine, second).error or "")
