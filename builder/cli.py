@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,8 +97,14 @@ def cancel(run: Annotated[int, typer.Argument(help="The run's number.")]) -> Non
     typer.echo(f"Run {run} is {now.state}." if now.is_over else f"Run {run} is asked to stop.")
 
 
-def adapters() -> None:
+adapters = typer.Typer(invoke_without_command=True, help="List adapters, or hand one on.")
+
+
+@adapters.callback()
+def list_adapters(context: typer.Context) -> None:
     """List adapters with their scores and verdicts."""
+    if context.invoked_subcommand is not None:
+        return
     _, engine = _open()
     with reading(engine) as db:
         found, current = adapter_store.all(db), deployments.current(db)
@@ -106,6 +113,27 @@ def adapters() -> None:
         is_current = current is not None and current.adapter_id == adapter.id
         table.add_row("●" if is_current else "", *_cells(adapter))
     Console().print(table)
+    if current is not None and current.error:
+        Console().print(f"{current.adapter} is not served: {current.error}", style="red")
+
+
+@adapters.command("merge")
+def merge_(
+    name: Annotated[str, typer.Argument(help="The adapter, such as v3.")],
+    folder: Annotated[Path, typer.Argument(help="Where the model goes; not there yet.")],
+    gguf: Annotated[
+        bool, typer.Option("--gguf", help="Write model.gguf, too (Llama models).")
+    ] = False,
+) -> None:
+    """Add an adapter to its base model, and save the sum as a model of its own."""
+    from builder.merge import merge
+
+    settings, engine = _open()
+    with reading(engine) as db:
+        adapter = adapter_store.by_name(db, name)
+    with Console(stderr=True).status(f"Merging {name} into {adapter.base_model} …"):
+        made = merge(adapter, settings.store.data, folder, gguf=gguf)
+    typer.echo(f"{made} holds the model. Serve it with: lore serve --model {made}")
 
 
 def _open() -> tuple[Settings, Engine]:

@@ -26,10 +26,11 @@ from sqlalchemy import Engine
 from builder import cards, dataset, encode, evaluate, gate, recipes
 from builder.library import Library, open_library
 from builder.recipes import Recipe
-from lorekeeper import hardware, models, prompt
+from lorekeeper import hardware, identity, models, prompt
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
 from lorekeeper.domain import Adapter, Arm, DatasetVersion, Outcome, Progress, Run, Stage
 from lorekeeper.errors import BadInput, LorekeeperError
+from lorekeeper.identity import Identity
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
 
@@ -98,7 +99,8 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     verdict = gate.judge(scores, settings.train, serving=rival)
 
     # Keep the adapter with everything that is known about it.
-    about = _about(job, frozen, recipe, base, scores.precision)
+    trained_on = identity.of(base, settings.store.data)
+    about = _about(job, frozen, recipe, trained_on, scores.precision)
     with artifacts.write("adapters", about) as draft:
         _copy_adapter(work / ADAPTER, draft.path)
         card = cards.adapter_card(about, scores, verdict)
@@ -385,15 +387,14 @@ def _evaluating(report: Any, done: int, of: int, what: str) -> None:
 
 
 def _about(
-    job: Run, frozen: DatasetVersion, recipe: Recipe, base: Path, precision: str
+    job: Run, frozen: DatasetVersion, recipe: Recipe, base: Identity, precision: str
 ) -> dict[str, Any]:
     """What is needed to make the adapter again, and to see that it was this one."""
     packages = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "lorekeeper")
-    manifest = base / "manifest.json"
     return {
         "run": job.id,
         "base_model": job.base_model,
-        "base_hash": json.loads(manifest.read_text())["hash"] if manifest.is_file() else "",
+        "trained_on": asdict(base) | {"quantization": recipe.quantization},
         "dataset": frozen.name,
         "dataset_hash": frozen.hash,
         "recipe": recipe.model_dump(mode="json"),

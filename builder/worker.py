@@ -15,15 +15,18 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Engine
 
+from lorekeeper import engines, leases
 from lorekeeper import settings as config
-from lorekeeper.domain import Run, RunState
-from lorekeeper.errors import Cancelled, LeaseLost
+from lorekeeper.domain import Progress, Run, RunState, Stage
+from lorekeeper.errors import AlreadyRunning, Cancelled, LeaseLost
 from lorekeeper.leases import holder_name
 from lorekeeper.settings import Settings
 from lorekeeper.store import runs
@@ -57,7 +60,7 @@ class Worker:
         with self.engine.begin() as db:
             for run in runs.reap(db, self.settings.train.lease_seconds):
                 log.warning("run taken back", run=run.id, state=run.state.value)
-            claimed = runs.claim(db, self.name)
+            claimed = runs.claim(db, self.name) if _may_begin(self.settings.train.hours) else None
         if claimed is None:
             return False
         log.info("run claimed", run=claimed.id, attempt=claimed.attempt)
@@ -70,12 +73,37 @@ class Worker:
     def _see_through(self, run: Run) -> None:
         path = self.settings.store.data / "logs" / f"run-{run.id}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        child = _start(run, self.name, self.settings, path)
-        try:
-            ended = self._watch(child, run)
-        finally:
-            _end(child)
-        self._record(run, ended, child.returncode, path)
+        path.touch()
+        with ExitStack() as held:  # the card is given back after the row says that the run is over
+            if ended := self._take_card(run, held):
+                self._record(run, ended, 0, path)
+                return
+            child = _start(run, self.name, self.settings, path)
+            try:
+                ended = self._watch(child, run)
+            finally:
+                _end(child)
+            self._record(run, ended, child.returncode, path)
+
+    def _take_card(self, run: Run, held: ExitStack) -> str:
+        """Wait until the engine has given its memory up; why the run ended before that, or ""."""
+        if not engines.shares_card(self.settings):
+            return ""
+        note = Progress(stage=Stage.PREPARING, note="waiting until the model has made room")
+        with self.engine.begin() as db:
+            runs.report(db, run.id, self.name, note)
+        while True:
+            with self.engine.begin() as db:
+                now = runs.beat(db, run.id, self.name)
+            if now.cancel_requested_by:
+                return "cancelled"
+            try:
+                held.enter_context(leases.hold(self.engine, leases.card()))
+            except AlreadyRunning:
+                if self.stopping.wait(min(LOOK, self.settings.train.heartbeat_seconds)):
+                    return "stopping"
+            else:
+                return ""
 
     def _watch(self, child: subprocess.Popen[bytes], run: Run) -> str:
         """Beat until the child ends; why it ended: by itself, cancelled, or because we stop."""
@@ -112,6 +140,15 @@ def serve(engine: Engine, settings: Settings) -> None:
         signal.signal(number, lambda *_: worker.stopping.set())
     log.info("worker is up", name=worker.name)
     worker.work()
+
+
+def _may_begin(hours: str, now: datetime | None = None) -> bool:
+    """Whether it is one of the hours in which runs begin, such as `20-6`; always without any."""
+    if not hours:
+        return True
+    first, last = map(int, hours.split("-"))
+    hour = (now or datetime.now().astimezone()).hour
+    return first <= hour < last if first < last else hour >= first or hour < last
 
 
 def _start(run: Run, worker: str, settings: Settings, path: Path) -> subprocess.Popen[bytes]:

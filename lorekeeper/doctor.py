@@ -110,7 +110,7 @@ def _engine(settings: Settings) -> Finding:
     if serving.engine_url:
         return Finding(state="ok", what=f"The engine is the one at {serving.engine_url}.")
     which = engines.choose(serving)
-    if which == "vllm" and not engines.has_vllm(serving):
+    if which == "vllm" and engines.vllm_python(serving) is None:
         return Finding(state="fail", what="vLLM is not installed.", fix="`make vllm`")
     return Finding(state="ok", what=f"The engine is {which} ({gpus}).")
 

@@ -366,6 +366,7 @@ class Deployment:
     at: float
     loaded_at: float | None = None  # when the engine confirmed it
     error: str | None = None  # why the engine could not load it
+    canary: str | None = None  # what it answered to a first question, before it became current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,11 @@ BEAT = 2.0  # seconds between heartbeats
 STALE = 15.0  # seconds of silence after which a holder counts as dead
 
 
+def card() -> str:
+    """The lease on this machine's accelerator, which a run and the engine hold by turns."""
+    return f"card of {socket.gethostname()}"[:64]
+
+
 def holder_name() -> str:
     """Who this process is: host, process id, and a random part, for process ids come again."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -74,6 +79,13 @@ def beat(db: Connection, name: str, holder: str) -> bool:
 
 def release(db: Connection, name: str, holder: str) -> None:
     db.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
+
+
+def holder(db: Connection, name: str, *, stale: float = STALE) -> str | None:
+    """Who holds the lease, and lives."""
+    living = leases.c.heartbeat_at >= time.time() - stale
+    found: str | None = db.scalar(select(leases.c.holder).where(leases.c.name == name, living))
+    return found
 
 
 def _keep_beating(

@@ -31,6 +31,7 @@ from pydantic_settings import (
 from lorekeeper.errors import BadInput
 
 PREFIX = "LORE_"
+MaxRank = Literal[8, 16, 32, 64, 128, 256]  # those that vLLM has room for
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -190,13 +191,15 @@ class Train(Section):
     """A run whose worker was silent for this long is given to another one."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads for training; 0: all."""
+    hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""
+    """Hours of the day, in the worker's time zone, in which a run may begin: `20-6` for the nights. Empty: at once."""
 
 
 class Serving(Section):
     """How answers are made."""
 
     engine: Literal["auto", "vllm", "embedded"] = "auto"
-    """`vllm` for teams; `embedded` (transformers + peft, one request at a time) for a first try. `auto`: vLLM where it is installed, with a GPU."""
+    """`vllm` for teams; `embedded` (transformers + peft) for a first try. `auto`: vLLM where it is installed, with a GPU."""
     engine_url: str = ""
     """Base URL of an engine that already runs, such as `http://gpu-host:8000`. Empty: `lore up` starts one."""
     engine_port: Port = 8100
@@ -205,12 +208,16 @@ class Serving(Section):
     """The Python of the environment that vLLM is installed in (`make vllm`)."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision that is served, and that every comparison uses. `auto`: bfloat16 on a GPU, float32 on a CPU."""
-    max_lora_rank: Annotated[Literal[8, 16, 32, 64, 128, 256], BeforeValidator(int)] = 32
+    max_lora_rank: Annotated[MaxRank, BeforeValidator(int)] = 32
     """Largest adapter rank that the engine accepts; training refuses more."""
     max_tokens: Annotated[int, Field(ge=1)] = 200
     """Longest answer, in tokens."""
     context_tokens: Annotated[int, Field(ge=256)] = 2048
-    """Longest prompt and answer together, in tokens."""
+    """Longest prompt and answer together, in tokens; at most what the model was made for."""
+    share_card: Literal["auto", "yes", "no"] = "auto"
+    """Whether the engine gives its memory to a run and takes it back afterwards; meanwhile answers are the sources alone. `auto`: where there is exactly one GPU."""
+    drain_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """How long answers that are being written may go on before the engine sleeps or stops for a run."""
     gateway_host: str = "127.0.0.1"
     """The address that `lore serve` binds."""
     gateway_port: Port = 8200

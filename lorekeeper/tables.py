@@ -279,6 +279,7 @@ deployments = Table(
     Column("at", Float, nullable=False),
     Column("loaded_at", Float),
     Column("error", Text),
+    Column("canary", Text),
 )
 
 # The newest row is the index that is searched.

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -43,9 +44,10 @@ class Child:
     argv: Sequence[str]
     environment: Mapping[str, str]
     log: Path
-    process: subprocess.Popen[bytes]
-    started: float
+    process: subprocess.Popen[bytes] | None = None  # None until it is started for the first time
+    started: float = 0.0
     crashes: int = 0
+    is_paused: bool = False
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
 
 
@@ -58,27 +60,36 @@ class Supervisor:
         self._stopping = threading.Event()
         self._turn = threading.Lock()  # nothing is started while everything is being stopped
 
-    def start(self, name: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start `argv` with the given variables on top of this process's own.
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        paused: bool = False,
+    ) -> None:
+        """Start `argv` with the given variables on top of this process's own; `paused`: at `resume`.
 
         `lore` stands for this installation's command. What it prints goes to `logs/NAME.log`.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         path = self._logs / f"{name}.log"
-        self._children[name] = Child(
+        path.touch()
+        child = Child(
             name=name,
             argv=_resolved(argv),
             environment=dict(environment),
             log=path,
-            process=_spawn(_resolved(argv), environment, path),
-            started=time.monotonic(),
+            is_paused=paused,
         )
+        self._children[name] = child
+        self._spawn(child)
 
     def check(self) -> None:
         """Raises ProcessDied when one has ended, with the last lines of its log."""
         for child in self._children.values():
-            code = child.process.poll()
-            if code is not None:
+            code = child.process.poll() if child.process is not None else None
+            if code is not None and not child.is_paused:
                 raise ProcessDied(
                     f"`{child.name}` ended with code {code}. The last lines of its log:\n{tail(child.log)}",
                     fix=f"The whole log is {child.log}.",
@@ -87,41 +98,79 @@ class Supervisor:
     def revive(self) -> None:
         """Start again what has crashed, later each time; says why it ended."""
         for child in list(self._children.values()):
-            code = child.process.poll()
-            if code is None or self._stopping.is_set():
+            ended = child.process
+            code = ended.poll() if ended is not None else None
+            if ended is None or code is None or child.is_paused or self._stopping.is_set():
                 continue
+            _signal(ended, signal.SIGKILL)  # what it had started holds memory and ports
             steady = time.monotonic() - child.started > STEADY
             child.crashes = 1 if steady else child.crashes + 1
             wait = BACKOFF[min(child.crashes, len(BACKOFF)) - 1]
             log.warning("process ended", process=child.name, code=code, again_in=wait)
             sys.stderr.write(tail(child.log) + "\n")
             self._stopping.wait(wait)
-            with self._turn:
-                if not self._stopping.is_set():
-                    child.process = _spawn(child.argv, child.environment, child.log)
-                    child.started = time.monotonic()
+            self._spawn(child)
 
-    def keep_up(self) -> None:
-        """Start again what crashes, until `stop`. Blocks."""
+    def _spawn(self, child: Child) -> None:
+        """Unless it runs, or is not to."""
+        with self._turn:
+            is_over = child.process is None or child.process.poll() is not None
+            if is_over and not child.is_paused and not self._stopping.is_set():
+                child.process = _spawn(child.argv, child.environment, child.log)
+                child.started = time.monotonic()
+
+    def keep_up(self, is_hung: Callable[[int], bool] | None = None) -> None:
+        """Start again what crashes, and what `is_hung` says of its process id, until `stop`. Blocks."""
         while not self._stopping.wait(LOOK):
+            if is_hung is not None:
+                self._end_hung(is_hung)
             self.revive()
 
+    def _end_hung(self, is_hung: Callable[[int], bool]) -> None:
+        for child in list(self._children.values()):
+            process = child.process
+            if process is not None and not child.is_paused and is_hung(process.pid):
+                log.warning("process hangs", process=child.name)
+                _signal(process, signal.SIGKILL)
+                process.wait()
+
+    def pause(self, name: str, *, end: bool = True) -> None:
+        """Do not start a process again until `resume`; with `end`, end it now, in good order."""
+        child = self._children[name]
+        with self._turn:
+            child.is_paused = True
+            if end and child.process is not None:
+                _end(child.process, time.monotonic() + PATIENCE)
+
+    def resume(self, name: str) -> bool:
+        """Keep it up again; whether it had to be started for that."""
+        child = self._children[name]
+        before = child.process
+        child.is_paused = False
+        self._spawn(child)
+        return child.process is not before
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
     def pid(self, name: str) -> int:
-        return self._children[name].process.pid
+        """Raises KeyError for what does not run."""
+        process = self._children[name].process
+        if process is None:
+            raise KeyError(name)
+        return process.pid
 
     def stop(self) -> None:
         """Ask every process to end, the last started first; kill those that don't in time."""
         self._stopping.set()
         with self._turn:
-            for child in reversed(self._children.values()):
-                _signal(child.process, signal.SIGTERM)
+            running = [each.process for each in self._children.values() if each.process is not None]
+            for process in reversed(running):
+                _signal(process, signal.SIGTERM)
             end = time.monotonic() + PATIENCE
-            for child in self._children.values():
-                try:
-                    child.process.wait(max(0.1, end - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    _signal(child.process, signal.SIGKILL)
-                    child.process.wait()
+            for process in running:
+                _end(process, end)
             self._children.clear()
 
     def __enter__(self) -> Supervisor:
@@ -187,6 +236,15 @@ def _spawn(
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
+
+
+def _end(process: subprocess.Popen[bytes], by: float) -> None:
+    """Ask it to end, and what it has started; make them, where that takes longer."""
+    _signal(process, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(max(0.1, by - time.monotonic()))
+    _signal(process, signal.SIGKILL)
+    process.wait()
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

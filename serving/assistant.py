@@ -101,6 +101,8 @@ class Assistant:
     retrieval: Retrieval
     serving: Serving
     speak: Callable[[chat.Request], Generator[str, None, None]] = chat.stream
+    relay: Callable[[chat.Request], Generator[chat.Chunk, None, None]] = chat.chunks
+    """The same, chunk by chunk, for callers who speak the engine's own protocol."""
 
     def answer(self, asked: Asked) -> Generator[Step, None, None]:
         """Answer in steps; the last one holds the finished answer. Closing it stops the engine."""

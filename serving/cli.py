@@ -17,12 +17,21 @@ from lorekeeper.store import keys as stored_keys
 RATE = 60  # requests a minute of a key for which nobody chose
 
 
-def serve() -> None:
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Option(help="A folder, such as one that `lore adapters merge` wrote, as the base."),
+    ] = None,
+) -> None:
     """Run the engine, the index and the gateway until the process is ended."""
     from serving.serve import run
 
     telemetry.configure()
-    run(settings.load())
+    chosen = _loaded()
+    if model is not None:
+        base = chosen.models.model_copy(update={"base": model})
+        chosen = chosen.model_copy(update={"models": base})
+    run(chosen)
 
 
 def ask(

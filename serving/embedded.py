@@ -1,6 +1,6 @@
 """A base model's folder in; a small server with vLLM's OpenAI-compatible surface, adapters included, out.
 
-For a first try and for tests: transformers and peft in one process, one answer at a time.
+For a first try and for tests: transformers and peft in one process, which computes what waits together.
 `python -m serving.embedded --model FOLDER --port N --dtype float32`.
 """
 
@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 
 from lorekeeper.domain import BASE_NAME
 from serving import sse
-from serving.local import LocalModel, Piece, Wanted
+from serving.local import LocalModel, NoNumbers, Piece, Wanted
 
 
 class Question(BaseModel):
@@ -33,6 +33,7 @@ class Question(BaseModel):
     temperature: float = Field(default=0.0, ge=0)
     stop: str | list[str] | None = None
     stream: bool = False
+    logprobs: bool = False  # of a whole answer
 
 
 class LoadAdapter(BaseModel):
@@ -66,7 +67,12 @@ def app(model: LocalModel) -> FastAPI:
             return refusal(400, str(error), "BadRequestError")
         if question.stream:
             return sse.respond(lambda gone: _chunks(model, wanted, gone))
-        return JSONResponse(_whole(model, wanted))
+        try:
+            return JSONResponse(_whole(model, wanted, likelihoods=question.logprobs))
+        except KeyError:
+            return refusal(404, f"The model `{question.model}` does not exist.", "NotFoundError")
+        except NoNumbers as error:
+            return refusal(500, str(error), "InternalServerError")
 
     @api.post("/v1/load_lora_adapter", response_model=None)
     def load(wanted: LoadAdapter) -> Response:
@@ -128,16 +134,20 @@ def _chunks(
         yield chunk(key, wanted.name, delta, piece.finish)
 
 
-def _whole(model: LocalModel, wanted: Wanted) -> dict[str, Any]:
+def _whole(model: LocalModel, wanted: Wanted, *, likelihoods: bool) -> dict[str, Any]:
     pieces: list[Piece] = list(model.write(wanted, threading.Event()))
     message = {"role": "assistant", "content": "".join(piece.text for piece in pieces)}
     written = pieces[-1].tokens
+    choice: dict[str, Any] = {"message": message, "finish_reason": pieces[-1].finish}
+    if likelihoods:
+        told = [{"logprob": likelihood} for likelihood in pieces[-1].likelihoods]
+        choice["logprobs"] = {"content": told}
     return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": wanted.name,
-        "choices": [{"index": 0, "message": message, "finish_reason": pieces[-1].finish}],
+        "choices": [{"index": 0, **choice}],
         "usage": {
             "prompt_tokens": wanted.length,
             "completion_tokens": written,

@@ -50,6 +50,7 @@ class FakeEngine:
         self.script = script or Script()
         self.adapters: dict[str, str] = {}
         self.heard: list[dict[str, Any]] = []
+        self.is_asleep = False
         self.request_ids: list[str] = []
         self.stopped = threading.Event()
         self._server = uvicorn.Server(
@@ -96,7 +97,17 @@ class FakeEngine:
         api.add_api_route(
             "/v1/unload_lora_adapter", self._unload, methods=["POST"], response_model=None
         )
+        api.add_api_route("/sleep", self._sleep, methods=["POST"], response_model=None)
+        api.add_api_route("/wake_up", self._wake, methods=["POST"], response_model=None)
         return api
+
+    async def _sleep(self) -> Response:
+        self.is_asleep = True
+        return Response()
+
+    async def _wake(self) -> Response:
+        self.is_asleep = False
+        return Response()
 
     async def _health(self) -> Response:
         return Response()

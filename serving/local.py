@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from lorekeeper.domain import BASE_NAME
+from serving.batch import Batch
+
+ROWS = 8  # answers that are computed together; the others wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +37,37 @@ class Piece:
     text: str
     finish: str | None = None  # "stop" or "length"
     tokens: int = 0
+    likelihoods: tuple[float, ...] = ()  # with the last piece: log-probability of each token
+
+
+class NoNumbers(RuntimeError):
+    """The model's scores are no numbers, so that it can say nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    """An answer that is being written, and where its pieces go."""
+
+    wanted: Wanted
+    gone: threading.Event
+    cut: _Cut
+    text: Any  # tokenizers' DecodeStream: whole characters only
+    left: threading.Event = field(default_factory=threading.Event)
+    pieces: queue.SimpleQueue[Piece | BaseException] = field(default_factory=queue.SimpleQueue)
+    likelihoods: list[float] = field(default_factory=list)
+
+    @property
+    def is_unread(self) -> bool:
+        return self.gone.is_set() or self.left.is_set()
+
+    def end(self, finish: str) -> None:
+        told = tuple(self.likelihoods)
+        rest = self.cut.rest()
+        self.pieces.put(Piece(text=rest, finish=finish, tokens=len(told), likelihoods=told))
 
 
 class LocalModel:
-    """A base model in this process, and any number of adapters on it. One answer at a time."""
+    """A base model in this process, and any number of adapters on it. What waits is computed together."""
 
     def __init__(self, folder: Path, *, dtype: str, window: int) -> None:
         import torch
@@ -48,9 +80,15 @@ class LocalModel:
         )
         self._model: Any = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         self._adapters: Any = None  # the same model with peft's layers, from the first adapter on
-        self._turn = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="generate")
+        self._ends = _ends(model, self._tokenizer)
         self.window = min(window, int(model.config.max_position_embeddings))
+        self._change = threading.Condition()
+        self._waiting: deque[_Row] = deque()
+        self._tasks: deque[Callable[[], bool]] = deque()  # tried between two steps until done
+        self._rows: dict[int, _Row] = {}
+        self._batch = Batch(with_adapters=False)
+        self._numbers = count()
+        threading.Thread(target=self._work, name="model", daemon=True).start()
 
     def names(self) -> list[str]:
         """The base model first, then the adapters in the order they were loaded."""
@@ -60,32 +98,29 @@ class LocalModel:
         return self._folders[name]
 
     def load(self, name: str, folder: Path) -> None:
-        """Add an adapter. Waits until the answer that is being written is finished.
+        """Add an adapter, between two steps of the answers that are being written.
 
         Raises:
             OSError, ValueError, RuntimeError, KeyError: it is no adapter of this base model.
         """
-        from peft import PeftModel
 
-        with self._turn:
-            if self._adapters is None:
-                self._adapters = PeftModel.from_pretrained(
-                    self._model, str(folder), adapter_name=name, use_safetensors=True
-                )
-            else:
-                self._adapters.load_adapter(str(folder), adapter_name=name, use_safetensors=True)
-            self._adapters.eval()
-            self._folders[name] = folder
+        def add() -> bool:
+            self._add(name, folder)
+            return True
+
+        self._between_steps(add)
 
     def unload(self, name: str) -> None:
-        """Take an adapter out. Waits until the answer that is being written is finished."""
-        with self._turn:
-            self._folders.pop(name)
-            if len(self._folders) > 1:
-                self._adapters.delete_adapter(name)
-            else:
-                self._model = self._adapters.unload()
-                self._adapters = None
+        """Take an adapter out. Waits until the answers that are being written with it are finished."""
+        self._folders.pop(name)
+
+        def remove() -> bool:
+            if self._batch.uses(name):
+                return False
+            self._remove(name)
+            return True
+
+        self._between_steps(remove)
 
     def prepare(
         self,
@@ -117,82 +152,166 @@ class LocalModel:
         )
 
     def write(self, wanted: Wanted, gone: threading.Event) -> Generator[Piece, None, None]:
-        """Pieces of the answer. It ends early when `gone` is set or the generator is closed."""
-        with self._turn, self._as(wanted.name) as model:
-            yield from self._write(model, wanted, gone)
+        """Pieces of the answer. It ends early when `gone` is set or the generator is closed.
 
-    def _write(
-        self, model: Any, wanted: Wanted, gone: threading.Event
-    ) -> Generator[Piece, None, None]:
-        from transformers import TextIteratorStreamer
+        Raises:
+            KeyError: the adapter was unloaded before the answer began.
+            NoNumbers: the model's scores are no numbers.
+        """
+        from tokenizers.decoders import DecodeStream
 
-        left = threading.Event()
-        counted = _Count(gone, left)
-        streamer: Any = TextIteratorStreamer(
-            self._tokenizer, skip_prompt=True, skip_special_tokens=True
-        )
-        running = self._thread.submit(self._generate, model, wanted, streamer, counted)
+        text = DecodeStream(skip_special_tokens=True)
+        row = _Row(wanted=wanted, gone=gone, cut=_Cut(wanted.stops), text=text)
+        with self._change:
+            self._waiting.append(row)
+            self._change.notify_all()
         try:
-            cut = _Cut(wanted.stops)
-            for text in _until(streamer, cut):
-                yield Piece(text=text)
-            left.set()
-            running.result()
-            is_full = counted.tokens >= wanted.max_tokens and not cut.is_cut
-            yield Piece(text="", finish="length" if is_full else "stop", tokens=counted.tokens)
+            while True:
+                piece = row.pieces.get()
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+                if piece.finish is not None:
+                    return
         finally:
-            left.set()
-            running.exception()  # wait: the next answer must not begin before this one has ended
+            row.left.set()
 
-    def _generate(self, model: Any, wanted: Wanted, streamer: Any, counted: _Count) -> None:
-        import torch
+    def _between_steps(self, task: Callable[[], bool]) -> None:
+        done = Future[None]()
 
-        how: dict[str, Any] = {"do_sample": wanted.temperature > 0}
-        if wanted.temperature > 0:
-            how["temperature"] = wanted.temperature
-        else:
-            how |= {"temperature": None, "top_p": None, "top_k": None}
-        tokens = wanted.tokens.to(self._model.device)
-        try:
-            with torch.inference_mode():
-                model.generate(
-                    input_ids=tokens,
-                    attention_mask=torch.ones_like(tokens),
-                    max_new_tokens=wanted.max_tokens,
-                    pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id,
-                    streamer=streamer,
-                    stopping_criteria=[counted],
-                    **how,
-                )
-        except BaseException:
-            streamer.end()  # or the reader would wait for ever
-            raise
+        def tried() -> bool:
+            try:
+                is_done = task()
+            except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+                done.set_exception(error)
+                return True
+            if is_done:
+                done.set_result(None)
+            return is_done
 
-    @contextmanager
-    def _as(self, name: str) -> Iterator[Any]:
-        """The model as it is with this adapter, or with none."""
-        if self._adapters is None:
-            yield self._model
+        with self._change:
+            self._tasks.append(tried)
+            self._change.notify_all()
+        done.result()
+
+    def _work(self) -> None:
+        """The thread that computes: it lets rows in, and makes one step after another."""
+        while True:
+            with self._change:
+                while not (self._waiting or self._tasks or self._rows):
+                    self._change.wait()
+                tasks, self._tasks = self._tasks, deque()
+                arrived = [
+                    self._waiting.popleft()
+                    for _ in range(min(len(self._waiting), ROWS - len(self._rows)))
+                ]
+            unfinished = [task for task in tasks if not task()]
+            with self._change:
+                self._tasks.extendleft(reversed(unfinished))
+            for row in arrived:
+                self._let_in(row)
+            try:
+                self._step()
+            except Exception as error:  # noqa: BLE001 - raised again in every request
+                self._fail(error)
+
+    def _let_in(self, row: _Row) -> None:
+        if row.wanted.name not in self._folders:
+            row.pieces.put(KeyError(row.wanted.name))
             return
-        if name != BASE_NAME:
-            self._adapters.set_adapter(name)
-        with self._adapters.disable_adapter() if name == BASE_NAME else nullcontext():
-            yield self._adapters
+        number = next(self._numbers)
+        self._rows[number] = row
+        tokens = row.wanted.tokens.to(self._model.device)
+        self._batch.add(number, row.wanted.name, tokens)
 
+    def _step(self) -> None:
+        """One part of a prompt, and one token of every answer."""
+        self._drop([number for number, row in self._rows.items() if row.is_unread], "stop")
+        model = self._model if self._adapters is None else self._adapters
+        chosen = {
+            number: token
+            for number, scores in self._batch.step(model).items()
+            if (token := self._choose(number, scores)) is not None
+        }
+        self._batch.chose(chosen)
+        if (first := self._batch.prefill(model)) is not None:
+            number, scores = first
+            if (token := self._choose(number, scores)) is not None:
+                self._batch.joined(token)
 
-class _Count:
-    """A stopping criterion that counts tokens, and stops when nobody reads any more."""
-
-    def __init__(self, *reasons: threading.Event) -> None:
-        self._reasons = reasons
-        self.tokens = 0
-
-    def __call__(self, tokens: Any, scores: Any, **_: Any) -> Any:
+    def _choose(self, number: int, scores: Any) -> int | None:
+        """The row's next token, passed on as text; None when its answer has ended with it."""
         import torch
 
-        self.tokens += 1
-        stop = any(reason.is_set() for reason in self._reasons)
-        return torch.full((tokens.shape[0],), stop, device=tokens.device)
+        row = self._rows[number]
+        odds = torch.log_softmax(scores[0], dim=-1)
+        if row.wanted.temperature > 0:
+            spread = torch.softmax(scores[0] / row.wanted.temperature, dim=-1)
+            token = int(torch.multinomial(spread, 1)) if bool(spread.isfinite().all()) else 0
+        else:
+            token = int(odds.argmax())
+        likelihood = float(odds[token])
+        if likelihood != likelihood:
+            self._forget([number])
+            row.pieces.put(NoNumbers(f"The scores of {row.wanted.name} are no numbers."))
+            return None
+        row.likelihoods.append(likelihood)
+        if token in self._ends:
+            self._drop([number], "stop")
+            return None
+        piece = row.text.step(self._tokenizer.backend_tokenizer, token) or ""
+        if ready := row.cut.feed(piece):
+            row.pieces.put(Piece(text=ready))
+        if row.cut.is_cut or len(row.likelihoods) >= row.wanted.max_tokens:
+            self._drop([number], "stop" if row.cut.is_cut else "length")
+            return None
+        return token
+
+    def _drop(self, numbers: Sequence[int], finish: str) -> None:
+        for number in numbers:
+            self._rows[number].end(finish)
+        self._forget(numbers)
+
+    def _forget(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            del self._rows[number]
+        self._batch.leave(numbers)
+
+    def _fail(self, error: Exception) -> None:
+        """The door of the computing thread: every answer that was being written is told, and the next go on."""
+        for row in self._rows.values():
+            row.pieces.put(error)
+        self._rows.clear()
+        self._batch = Batch(with_adapters=self._adapters is not None)
+
+    def _add(self, name: str, folder: Path) -> None:
+        from peft import PeftModel
+
+        if self._adapters is None:
+            self._adapters = PeftModel.from_pretrained(
+                self._model, str(folder), adapter_name=name, use_safetensors=True
+            )
+        else:
+            self._adapters.load_adapter(str(folder), adapter_name=name, use_safetensors=True)
+        self._adapters.eval()
+        self._batch.with_adapters = True
+        self._folders[name] = folder
+
+    def _remove(self, name: str) -> None:
+        if len(self._folders) > 1:
+            self._adapters.set_adapter(next(each for each in self._folders if each != BASE_NAME))
+            self._adapters.delete_adapter(name)
+        else:
+            self._model = self._adapters.unload()
+            self._adapters = None
+            self._batch.with_adapters = False
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Ids that end an answer."""
+    told = model.generation_config.eos_token_id
+    named = told if isinstance(told, list) else [told]
+    return frozenset(each for each in (*named, tokenizer.eos_token_id) if each is not None)
 
 
 class _Cut:
@@ -217,16 +336,6 @@ class _Cut:
 
     def rest(self) -> str:
         return "" if self.is_cut else self._held
-
-
-def _until(texts: Iterator[str], cut: _Cut) -> Iterator[str]:
-    for text in texts:
-        if ready := cut.feed(text):
-            yield ready
-        if cut.is_cut:
-            return
-    if rest := cut.rest():
-        yield rest
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
 import uvicorn
+from sqlalchemy import Engine
 
-from lorekeeper import models, store
+from lorekeeper import engines, identity, models, store
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.settings import Settings
+from lorekeeper.store import deployments, reading
 from retrieval import embed
 from retrieval.documents.web import Follower
 from retrieval.refresh import Refresher
-from serving import engine, gateway
+from serving import engine, fit, gateway
 from serving.adapters import Keeper
 from serving.assistant import Assistant
+from serving.sharing import Sharing
+from serving.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
@@ -31,18 +36,42 @@ def run(settings: Settings) -> None:
     # A search that goes in and out of native code waits that long for every thread that streams.
     sys.setswitchinterval(SWITCH)
     database = store.open_database(settings.database_url)
+    traffic = Traffic()
+    try:
+        with _sharing(settings, database, traffic) as sharing:
+            _serve(settings, database, traffic, sharing)
+    finally:
+        database.dispose()
+
+
+def _sharing(
+    settings: Settings, database: Engine, traffic: Traffic
+) -> AbstractContextManager[Sharing | None]:
+    """Whether and how a run may have the engine's memory."""
+    if not engines.shares_card(settings):
+        return nullcontext()
+    silence = settings.train.lease_seconds
+    return Sharing(database, traffic, drain=settings.serving.drain_seconds, silence=silence)
+
+
+def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Sharing | None) -> None:
     artifacts = ArtifactStore(settings.store.data)
-    running = engine.start(settings, settings.store.data)
-    log.info("engine is up", kind=running.kind, url=running.url)
+    with reading(database) as db:
+        held = deployments.to_hold(db)
+    asleep = sharing is not None and sharing.is_asleep
+    running = engine.start(settings, settings.store.data, held, asleep=asleep)
     watch = threading.Thread(target=running.keep_up, name="engine")
     watch.start()
     try:
+        if sharing is not None:
+            sharing.follow(running)
         embedder = embed.load(settings.models.embedder, settings.store.data)
         keeper = Keeper(
             database,
             artifacts,
             engine_url=running.url,
-            base_model=models.base_spec(settings),
+            base=_base(settings, engine.slots(settings, held).rank),
+            traffic=traffic,
         )
         with (
             Follower(settings),
@@ -55,10 +84,17 @@ def run(settings: Settings) -> None:
                 model=keeper.model,
                 retrieval=settings.retrieval,
                 serving=settings.serving,
+                speak=traffic.speak,
+                relay=traffic.relay,
             )
 
             def missing() -> dict[str, str]:
-                found = {} if running.is_up() else {"engine": f"{running.url} does not answer."}
+                rests = sharing is not None and sharing.is_asleep  # answers are the sources alone
+                found = (
+                    {}
+                    if rests or running.is_up()
+                    else {"engine": f"{running.url} does not answer."}
+                )
                 if not index.status.looked_at:
                     found["index"] = index.status.error or "It is being read for the first time."
                 return found
@@ -67,8 +103,10 @@ def run(settings: Settings) -> None:
                 return {
                     "status": "ok" if running.is_up() else "degraded",
                     "engine": running.kind,
+                    "asleep": sharing.why() if sharing is not None and sharing.is_asleep else "",
                     "model": models.base_spec(settings),
                     "adapter": keeper.served.called,
+                    "adapters": keeper.names(),
                     "index": {
                         "passages": len(index.index),
                         "looked_at": index.status.looked_at,
@@ -84,7 +122,15 @@ def run(settings: Settings) -> None:
     finally:
         running.stop()
         watch.join()
-        database.dispose()
+
+
+def _base(settings: Settings, rank: int) -> fit.Base:
+    """What adapters must fit. An engine elsewhere has a model that need not lie on this machine."""
+    spec = models.base_spec(settings)
+    if settings.serving.engine_url:
+        return fit.Base(name=spec, max_rank=rank)
+    folder = models.get(spec, settings.store.data)
+    return fit.Base(name=spec, identity=identity.of(folder, settings.store.data), max_rank=rank)
 
 
 def _listen(app: Any, settings: Settings) -> None:

@@ -44,7 +44,7 @@ def events(
                 yield wire.chunk(Step(status="waiting", before=before), body.model)
         passages = desk.assistant.passages(_about(asked, body.messages))
         request = _request(desk, asked, body, passages)
-        with closing(chat.chunks(request)) as given:
+        with closing(desk.assistant.relay(request)) as given:
             chunks = _named(_guarded(given, _guard(asked, body.messages, passages)), body, asked)
             made = yield from _shown(chunks, is_streamed=body.stream)
     desk.count_tokens(asked.spent)

@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from lorekeeper.domain import BASE_NAME, Deployment
+from lorekeeper.domain import BASE_NAME, Adapter, Deployment
 from lorekeeper.errors import NotFound
+from lorekeeper.store import adapters as adapter_rows
+from lorekeeper.store import ways
 from lorekeeper.store.rows import revive
 from lorekeeper.tables import adapters, deployments
 
@@ -67,9 +69,29 @@ def history(db: Connection, limit: int | None = 20) -> list[Deployment]:
     return [revive(Deployment, row) for row in found.mappings()]
 
 
-def loaded(db: Connection, deployment_id: int) -> Deployment:
-    """The engine confirmed that it serves this deployment."""
-    return _mark(db, deployment_id, loaded_at=time.time(), error=None)
+def to_hold(db: Connection) -> list[Adapter]:
+    """Adapters that the engine holds at once: the current one, those that channels chose, and the candidate.
+
+    The candidate is the newest adapter, as long as nobody has decided about it: people compare it side
+    by side with the current one before they do.
+    """
+    made = adapter_rows.all(db)
+    newest = history(db, limit=None)
+    decided = {row.adapter_id for row in newest}
+    current = next((row.adapter_id for row in newest if row.error is None), None)
+    chosen = ways.adapters(db)
+    return [
+        adapter
+        for adapter in made
+        if adapter.id == current
+        or adapter.name in chosen
+        or (adapter is made[-1] and adapter.id not in decided)
+    ]
+
+
+def loaded(db: Connection, deployment_id: int, *, canary: str = "") -> Deployment:
+    """The engine serves this deployment, and what the adapter said to the canary's question."""
+    return _mark(db, deployment_id, loaded_at=time.time(), error=None, canary=canary or None)
 
 
 def failed(db: Connection, deployment_id: int, error: str) -> Deployment:

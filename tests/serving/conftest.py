@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import numpy
 import pytest
+from safetensors.numpy import save_file
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Evaluation, Outcome, Passage, PassageKind, Verdict
+from lorekeeper.domain import PUBLIC, Passage, PassageKind
 from lorekeeper.settings import Retrieval, Serving
-from lorekeeper.store.rows import plain
 from retrieval.embed import HashingEmbedder
 from retrieval.index import Index, build
 from retrieval.sources import passage
@@ -105,13 +107,12 @@ def speak() -> Iterator[Callable[[Script], FakeEngine]]:
         each.__exit__(None, None, None)
 
 
-def unscored() -> dict[str, object]:
-    """The columns of an adapter that was never judged."""
-    scores = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
-    return {
-        "evaluation": plain(scores),
-        "verdict": plain(Verdict(outcome=Outcome.KEEP, reasons=())),
-    }
+def save_adapter(folder: Path, mark: int, **config: object) -> None:
+    """The two files of an adapter that engines would take; `mark` makes it one of its kind."""
+    weights = {"base_model.model.q_proj.lora_A.weight": numpy.full((8, 4), mark, numpy.float32)}
+    told = {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "bias": "none"} | config
+    save_file(weights, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps(told))
 
 
 def said(

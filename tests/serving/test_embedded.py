@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from fastapi.testclient import TestClient
+from safetensors.numpy import load_file, save_file
 
-from serving import embedded
-from serving.local import LocalModel, _Cut, _until
+from serving import batch, embedded
+from serving.local import LocalModel, _Cut
 
 # peft 0.21 asks transformers 5.23 by a name that the latter is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
 QUESTION = [{"role": "user", "content": "how do we deploy"}]
+LONG = [{"role": "user", "content": "how do we deploy the branch "}]
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +149,73 @@ def test_nobody_reading_ends_the_answer_and_frees_the_model(model: LocalModel) -
     assert next(model.write(wanted, threading.Event())).text  # the next one has its turn
 
 
+def written(model: LocalModel, name: str, words: int = 12, length: int = 1) -> str:
+    asked = [{"role": "user", "content": "how do we deploy the branch " * length}]
+    wanted = model.prepare(name=name, messages=asked, max_tokens=words, temperature=0.0, stops=())
+    return "".join(piece.text for piece in model.write(wanted, threading.Event()))
+
+
+def test_what_is_written_together_is_what_is_written_alone(
+    model: LocalModel, make_adapter: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adapters, lengths and ends mixed; prompts are computed in parts."""
+    monkeypatch.setattr(batch, "PART", 16)
+    model.load("v1", make_adapter(1))
+    model.load("v2", make_adapter(2))
+    asked = [
+        (name, words, length)
+        for name in ("base", "v1", "v2")
+        for words, length in ((3, 1), (20, 9), (40, 4), (11, 20))
+    ]
+    alone = [written(model, *each) for each in asked]
+    with ThreadPoolExecutor(len(asked)) as people:
+        together = list(people.map(lambda each: written(model, *each), asked))
+    assert together == alone
+    assert len({text for text in alone if text}) > 3
+    model.unload("v1")
+    model.unload("v2")
+
+
+def test_an_adapter_leaves_when_the_answers_by_it_have_ended(
+    model: LocalModel, make_adapter: Callable[[int], Path]
+) -> None:
+    model.load("v1", make_adapter(1))
+    whole = written(model, "v1", 60)
+    wanted = model.prepare(name="v1", messages=LONG, max_tokens=60, temperature=0.0, stops=())
+    pieces = model.write(wanted, threading.Event())
+    said = next(pieces).text
+    leaving = threading.Thread(target=model.unload, args=("v1",))
+    leaving.start()
+    said += "".join(piece.text for piece in pieces)
+    leaving.join()
+    assert said == whole
+    assert model.names() == ["base"]
+
+
+def test_scores_that_are_no_numbers_fail_one_answer_and_not_the_next(
+    client: TestClient, make_adapter: Callable[[int], Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(make_adapter(1), broken)
+    weights = load_file(broken / "adapter_model.safetensors")
+    save_file(
+        {name: numpy.full_like(value, numpy.nan) for name, value in weights.items()},
+        broken / "adapter_model.safetensors",
+    )
+    assert load(client, "broken", broken).status_code == 200
+    failed = ask(client, "broken")
+    assert failed.status_code == 500
+    assert "no numbers" in failed.json()["error"]["message"]
+    assert told(client)
+
+
+def test_likelihoods_are_told_when_asked_for(client: TestClient) -> None:
+    body = ask(client, max_tokens=3, logprobs=True).json()
+    told = [each["logprob"] for each in body["choices"][0]["logprobs"]["content"]]
+    assert len(told) == 3
+    assert all(value < 0 for value in told)
+
+
 @pytest.mark.parametrize(
     ("pieces", "expected"),
     [
@@ -154,4 +226,5 @@ def test_nobody_reading_ends_the_answer_and_frees_the_model(model: LocalModel) -
     ],
 )
 def test_a_stop_string_is_found_across_pieces(pieces: list[str], expected: str) -> None:
-    assert "".join(_until(iter(pieces), _Cut(("STOP",)))) == expected
+    cut = _Cut(("STOP",))
+    assert "".join(cut.feed(piece) for piece in pieces if not cut.is_cut) + cut.rest() == expected

@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 
 from bot.demo.stage import free_port
+from lorekeeper import hardware
 from lorekeeper import settings as config
-from lorekeeper.errors import AlreadyRunning, MissingPart, NotReachable
-from serving import engine
+from lorekeeper.domain import Adapter, Evaluation, Outcome, Verdict
+from lorekeeper.errors import AlreadyRunning, BadInput, MissingPart, NotFound, NotReachable
+from lorekeeper.up import Supervisor
+from serving import engine, memory
+from serving.fake_engine import FakeEngine
 
 
 def settings(data: Path, tiny: Path, **serving: object) -> config.Settings:
@@ -55,6 +59,90 @@ def test_an_engine_that_dies_says_why(
     monkeypatch.setattr(engine, "_embedded", lambda *_: dies)
     with pytest.raises(NotReachable, match="too little memory"):
         engine.start(settings(data, tiny), data)
+
+
+def test_a_model_path_that_is_not_there_is_told(data: Path, tiny: Path) -> None:
+    wanted = settings(data, tiny).model_copy(update={"models": config.Models(base="/no/model")})
+    with pytest.raises(NotFound, match="/no/model"):
+        engine.start(wanted, data)
+
+
+def test_too_little_memory_is_told_before_anything_is_loaded(
+    data: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "free_memory", lambda: 1000)
+    with pytest.raises(BadInput, match=r"needs 0\.0 GiB with 256 tokens"):
+        engine.start(settings(data, tiny), data)
+    assert not (data / "logs").exists()
+
+
+def test_vllm_gets_room_for_the_adapters_that_serve(data: Path, tiny: Path) -> None:
+    python = data / "python"
+    python.touch()
+    wanted = settings(data, tiny, vllm_python=python, max_lora_rank=16)
+    needed = memory.needs(tiny, "float32", 256)
+
+    def flags(*ranks: int, on_gpu: bool = False) -> str:
+        room = engine.slots(wanted, [adapter(rank) for rank in ranks])
+        return " ".join(engine._vllm(wanted, tiny, needed, room, on_gpu=on_gpu))
+
+    assert "--max-lora-rank 16 --max-loras 2" in flags()
+    assert "--max-lora-rank 64 --max-loras 4" in flags(8, 48, 16)
+    assert "--enable-prefix-caching --enable-chunked-prefill" in flags()
+    assert "--enable-sleep-mode" not in flags(on_gpu=True)
+    wanted = settings(data, tiny, vllm_python=python, share_card="yes")
+    assert "--enable-sleep-mode" in flags(on_gpu=True)
+    assert "--enable-sleep-mode" not in flags(on_gpu=False)
+
+
+def adapter(rank: int) -> Adapter:
+    scores = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
+    return Adapter(
+        id=rank, name=f"v{rank}", run_id=1, dataset_id=1, base_model="tiny", hash="h", folder="f",
+        rank=rank, evaluation=scores, verdict=Verdict(outcome=Outcome.KEEP, reasons=()),
+        created_at=0.0,
+    )  # fmt: skip
+
+
+def test_an_engine_without_sleep_mode_is_stopped_and_started(data: Path, tiny: Path) -> None:
+    running = engine.start(settings(data, tiny), data, asleep=True)
+    assert running.supervisor is not None
+    watch = threading.Thread(target=running.keep_up)
+    watch.start()
+    try:
+        assert not running.is_up()
+        running.wake()
+        first = running.supervisor.pid("engine")
+        assert running.is_up()
+        running.sleep()
+        assert not running.is_up()
+        running.wake()
+        assert running.is_up()
+        assert running.supervisor.pid("engine") != first
+    finally:
+        running.stop()
+        watch.join()
+
+
+def test_vllm_sleeps_and_keeps_its_process(data: Path) -> None:
+    with FakeEngine() as fake, Supervisor(data / "logs") as supervisor:
+        supervisor.start(
+            "engine", [sys.executable, "-c", "import threading; threading.Event().wait()"], {}
+        )
+        made = engine.RunningEngine(kind="vllm", url=fake.url, supervisor=supervisor, sleeps=True)
+        made.sleep()
+        assert fake.is_asleep
+        made.wake()
+        assert not fake.is_asleep
+
+
+def test_an_engine_that_was_up_and_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeEngine() as fake:
+        is_hung = engine._Hung(engine.RunningEngine(kind="vllm", url=fake.url))
+        assert not is_hung(1)
+    monkeypatch.setattr(engine, "HANGS", -1.0)
+    assert not is_hung(2)  # another process, which is only starting
+    assert is_hung(1)
 
 
 def test_a_crashed_engine_comes_back(data: Path, tiny: Path) -> None:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
-from lorekeeper import models
+from builder import evaluate
+from lorekeeper import identity, models, prompt
 from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.prompt import Turn
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import adapters as kept
 from lorekeeper.store import deployments, reading
 from lorekeeper.tables import adapters
 from serving import engine as engines
-from serving import gateway
+from serving import fit, gateway, loading
 from serving.adapters import Keeper, promote
-from tests.lorekeeper.store.test_deployments import add_adapters
-from tests.serving.conftest import assistant, index_of, said, unscored
+from serving.traffic import Traffic
+from tests.lorekeeper.store.test_deployments import add_adapters, unscored
+from tests.serving.conftest import assistant, index_of, said
 from tests.serving.test_gateway import streamed
 
 ROOT = Path(__file__).parents[2]
@@ -85,10 +89,12 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
         (v1,) = add_adapters(db, "v1")
         row = {"folder": folder, "hash": digest, "base_model": BASE, **unscored()}
         db.execute(update(adapters).where(adapters.c.id == v1).values(row))
-    keeper = Keeper(engine, artifacts, engine_url=vllm.url, base_model=BASE)
+    traffic = Traffic()
+    base = fit.Base(name=BASE, identity=identity.of(vllm.model, tmp_path), max_rank=32)
+    keeper = Keeper(engine, artifacts, engine_url=vllm.url, base=base, traffic=traffic)
     index = index_of([said("To deploy the billing service, run make ship from main.")], tmp_path)
     made = assistant(index, vllm.url, max_tokens=24, first_token_seconds=120.0)
-    answering = _with(made, keeper)
+    answering = replace(made, model=keeper.model, speak=traffic.speak)
     with TestClient(gateway.create(answering, engine, key="k")) as client:
         before = _ask(client)
         assert (before["model"], before["level"]) == ("base", "base")
@@ -107,10 +113,36 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
         assert _ask(client)["model"] == "base"
 
 
-def _with(made: Any, keeper: Keeper) -> Any:
-    from dataclasses import replace
+def test_the_served_answer_is_the_trainers_or_as_likely(vllm: Up, tmp_path: Path) -> None:
+    """Greedy, 64 tokens. Other kernels round otherwise, so where two words are a tie either may come."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    return replace(made, current=keeper.current)
+    artifacts = ArtifactStore(tmp_path)
+    folder = artifacts.open(adapter(vllm.model, artifacts)[0])
+    loading.load(vllm.url, "noise", folder)
+    asked = [prompt.messages(question) for question in ("How do we deploy?", "What is a backup?")]
+    served = [_served(vllm.url, messages) for messages in asked]
+    loading.unload(vllm.url, "noise")
+    base = AutoModelForCausalLM.from_pretrained(vllm.model, dtype=torch.float32)
+    judged = evaluate.Judged(
+        model=PeftModel.from_pretrained(base, folder).eval(),
+        tokenizer=AutoTokenizer.from_pretrained(vllm.model),
+        precision="float32",
+        max_tokens=64,
+    )
+    own = evaluate.answer(judged, asked)
+    if served != own:
+        losses = evaluate.score(judged, asked, served), evaluate.score(judged, asked, own)
+        for theirs, ours in zip(*losses, strict=True):
+            assert theirs <= ours + 0.05  # nats a token
+
+
+def _served(url: str, messages: list[Turn]) -> str:
+    body = {"model": "noise", "messages": messages, "max_tokens": 64, "temperature": 0}
+    answer = httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=300, trust_env=False)
+    return str(answer.json()["choices"][0]["message"]["content"]).strip()
 
 
 def _ask(client: TestClient, model: str = "lorekeeper") -> dict[str, Any]:

@@ -379,6 +379,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("loaded_at", sa.Float(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("canary", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["adapter_id"], ["adapters.id"], name=op.f("fk_deployments_adapter_id_adapters")
         ),

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, insert, update
 
+from lorekeeper.domain import Evaluation, Outcome, Verdict, Ways
 from lorekeeper.errors import NotFound
-from lorekeeper.store import deployments, reading
+from lorekeeper.store import deployments, reading, ways
+from lorekeeper.store.rows import plain
 from lorekeeper.tables import adapters, datasets, runs
 
 
 def add_adapters(db: Connection, *names: str) -> list[int]:
     """Rows of adapters as a finished run leaves them; only what deployments read is real."""
-    dataset = db.execute(
+    dataset = add_dataset(db)
+    return [_add_adapter(db, dataset, name) for name in names]
+
+
+def add_dataset(db: Connection) -> int:
+    return db.execute(
         insert(datasets)
         .values(name="d1", hash="h", folder="f", train=1, heldout=1, created_by="U1", created_at=1)
         .returning(datasets.c.id)
     ).scalar_one()
-    return [_add_adapter(db, dataset, name) for name in names]
 
 
 def _add_adapter(db: Connection, dataset: int, name: str) -> int:
@@ -51,6 +57,15 @@ def _add_adapter(db: Connection, dataset: int, name: str) -> int:
         )
         .returning(adapters.c.id)
     ).scalar_one()
+
+
+def unscored() -> dict[str, object]:
+    """The columns of an adapter that was never judged."""
+    scores = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
+    return {
+        "evaluation": plain(scores),
+        "verdict": plain(Verdict(outcome=Outcome.KEEP, reasons=())),
+    }
 
 
 def test_nothing_is_current_before_the_first_deployment(engine: Engine) -> None:
@@ -144,3 +159,21 @@ def test_loading_is_marked_and_clears_an_earlier_error(engine: Engine) -> None:
 def test_marking_an_unknown_deployment_says_so(engine: Engine) -> None:
     with engine.begin() as db, pytest.raises(NotFound, match="no deployment 5"):
         deployments.loaded(db, 5)
+
+
+def held(engine: Engine) -> list[str]:
+    with reading(engine) as db:
+        return [adapter.name for adapter in deployments.to_hold(db)]
+
+
+def test_the_engine_holds_what_serves_what_channels_chose_and_the_candidate(engine: Engine) -> None:
+    with engine.begin() as db:
+        v1, _, _, v4 = add_adapters(db, "v1", "v2", "v3", "v4")
+        db.execute(update(adapters).values(unscored()))
+        deployments.deploy(db, adapter_id=v1, by="U1", why="first")
+        ways.put(db, "C1", Ways(adapter="v2"), by="U1")
+    assert held(engine) == ["v1", "v2", "v4"]
+    with engine.begin() as db:
+        refused = deployments.deploy(db, adapter_id=v4, by="U1", why="newer")
+        deployments.failed(db, refused.id, "It is damaged.")
+    assert held(engine) == ["v1", "v2"]

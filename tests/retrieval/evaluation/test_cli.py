@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.retrieval.evaluation.test_beir import write
 
 from lorekeeper.domain import PUBLIC, Channel, Message, Origin, Pair, PairState
 from lorekeeper.errors import BadInput
@@ -15,6 +14,7 @@ from lorekeeper.store import messages, open_database, pairs
 from retrieval.embed import HashingEmbedder
 from retrieval.evaluation import cli as evaluate_cli
 from retrieval.evaluation.cli import changed
+from tests.retrieval.evaluation.test_beir import write
 from tests.retrieval.test_cli import lore
 
 ASKED = ["When do backups run?", "Where is the token kept?", "Who restarts the queue worker?"]

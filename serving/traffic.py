@@ -1,0 +1,69 @@
+"""Requests to the engine in; the same, counted by model while they run, and held off while it is away, out."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+
+from serving import chat
+
+
+class Traffic:
+    """The one way to the engine: who changes it knows what runs, and answers know why it is away."""
+
+    def __init__(
+        self, speak: Callable[[chat.Request], Generator[str, None, None]] = chat.stream
+    ) -> None:
+        self._speak = speak
+        self._change = threading.Condition()
+        self._running = Counter[str]()
+        self._away: Callable[[], str] | None = None
+
+    def speak(self, request: chat.Request) -> Generator[str, None, None]:
+        """As `serving.chat.stream`.
+
+        Raises:
+            EngineFailed: also while the engine is away, with the reason and when it will be back.
+        """
+        with self.through(request.model):
+            yield from self._speak(request)
+
+    def relay(self, request: chat.Request) -> Generator[chat.Chunk, None, None]:
+        """As `serving.chat.chunks`, under the same condition."""
+        with self.through(request.model):
+            yield from chat.chunks(request)
+
+    @contextmanager
+    def through(self, model: str) -> Iterator[None]:
+        """Anything else that the engine must be there for. Raises EngineFailed while it is away."""
+        with self._change:
+            if self._away is not None:
+                raise chat.EngineFailed(self._away(), fix=chat.AGAIN)
+            self._running[model] += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._running[model] -= 1
+                self._change.notify_all()
+
+    def count(self, model: str) -> int:
+        """Answers that are being written by this model, by the engine's name for it."""
+        with self._change:
+            return self._running[model]
+
+    def close(self, why: Callable[[], str]) -> None:
+        """From now on, nobody is let through; each is told `why()`."""
+        with self._change:
+            self._away = why
+
+    def open(self) -> None:
+        with self._change:
+            self._away = None
+
+    def wait_until_quiet(self, seconds: float) -> bool:
+        """Until nothing runs any more; whether that came within `seconds`."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._running.total(), seconds)
