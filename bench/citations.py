@@ -48,7 +48,7 @@ def main(
     console = Console(stderr=True, highlight=False)
     figures = _citations()
     settings = Settings()
-    embedder = embed.load(settings.models.embedder, settings.store.data)
+    embedder = embed.load(settings.models.embedder_name, settings.store.data)
     with tempfile.TemporaryDirectory() as folder:
         artifacts = ArtifactStore(Path(folder))
         least = settings.retrieval.min_evidence

@@ -54,7 +54,7 @@ def open_library(
 ) -> Library:
     """Build the index over what is there now; vectors of the index that serves are used again."""
     artifacts = ArtifactStore(settings.store.data)
-    embedder = embed.load(settings.models.embedder, settings.store.data)
+    embedder = embed.load(settings.models.embedder_name, settings.store.data)
     with reading(engine) as db:
         wanted = list(sources.collect(db, settings, embedder))
     previous = recorded.last(engine, embedder, artifacts)

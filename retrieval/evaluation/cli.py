@@ -123,7 +123,7 @@ def _measured(
     trial: Trial | None, settings: Settings, *, label: str, questions: int, k: int
 ) -> Evaluation:
     """With these settings, the collection, or the team's own questions."""
-    embedder = load(settings.models.embedder, settings.store.data, alone=True)
+    embedder = load(settings.models.embedder_name, settings.store.data, alone=True)
     reranker = rerank.of(settings)
     where = settings.store.data / FOLDER / (trial.name if trial else "own")
     with _progress(label) as tell:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lorekeeper.errors import BadInput
-from retrieval.embed import Embedder, HashingEmbedder, SentenceEmbedder
+from lorekeeper.settings import Models
+from retrieval.embed import Embedder, HashingEmbedder, SentenceEmbedder, batches, load
 
 
 def test_a_question_is_closest_to_its_answer(minilm: Embedder) -> None:
@@ -61,6 +64,40 @@ def test_the_embedder_leaves_the_number_of_threads_as_it_was(minilm: Embedder) -
     minilm.question("disk full")
     minilm.passages(["disk full"])
     assert torch.get_num_threads() == before
+
+
+def test_large_batches_give_the_same_vectors(minilm: Embedder, tmp_path: Path) -> None:
+    alone = load(Models().embedder_name, tmp_path, alone=True)
+    texts = [f"the disk of host {number} is full " * (number % 30 + 1) for number in range(60)]
+    np.testing.assert_allclose(alone.passages(texts), minilm.passages(texts), atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 300)), st.integers(1, 1_000))
+def test_batches_hold_every_text_once_and_no_more_than_their_tokens(
+    lengths: list[int], tokens: int
+) -> None:
+    made = list(batches(lengths, tokens))
+    assert sorted(place for batch in made for place in batch) == list(range(len(lengths)))
+    for batch in made:
+        assert len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= tokens
+
+
+def test_texts_of_like_length_are_read_together() -> None:
+    assert list(batches([9, 2, 8, 3], 18)) == [[1, 3], [2, 0]]
+
+
+def test_another_precision_is_another_embedder_whose_vectors_are_nearly_the_same(
+    minilm: Embedder, tmp_path: Path
+) -> None:
+    name = Models(embedder_precision="bfloat16").embedder_name
+    short = load(name, tmp_path)
+    assert short.name == name != minilm.name == Models().embedder
+    assert load(short.name, tmp_path).name == name  # an index opens its embedder by its name
+    texts = ["Restart the worker, then drain the queue.", "Lunch is at noon. " * 100]
+    vectors, exact = short.passages(texts), minilm.passages(texts)
+    assert vectors.dtype == np.float32
+    assert not np.array_equal(vectors, exact)
+    np.testing.assert_allclose(np.sum(vectors * exact, axis=1), 1, atol=1e-3)
 
 
 def test_a_folder_without_a_model_is_refused_with_a_way_out(tmp_path: Path) -> None:
