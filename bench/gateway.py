@@ -202,7 +202,7 @@ def _index(folder: Path) -> Any:
         for name, text in PASSAGES.items()
     ]
     settings = Settings()
-    embedder = embed.load(settings.models.embedder, folder)
+    embedder = embed.load(settings.models.embedder_name, folder)
     return build(made, embedder, ArtifactStore(folder / "index"))
 
 
