@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lorekeeper.domain import Answer, PassageKind
+from lorekeeper.domain import PUBLIC, Answer, PassageKind
 from lorekeeper.errors import BadInput, NotReachable
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Serving
@@ -62,7 +62,7 @@ def ask(settings: Serving, asking: Asking) -> Generator[Piece, None, None]:
             model=asking.model,
             messages=_messages(asking.turns),
             stream=True,
-            extra_body={"lorekeeper": _about(asking)},
+            extra_body={"lorekeeper": _about(_allowed(settings, asking))},
         ) as stream:
             for chunk in stream:
                 yield _piece(chunk)
@@ -97,6 +97,13 @@ def _connect(url: str, key: str, timeout: float) -> OpenAI:
 def _messages(turns: Sequence[Turn]) -> Any:
     """OpenAI's types have a class for each role; ours is one."""
     return [dict(turn) for turn in turns]
+
+
+def _allowed(settings: Serving, asking: Asking) -> Asking:
+    """Without the gateway's key, nobody may ask for more than what is public; nor does the bot."""
+    if settings.gateway_key.get_secret_value():
+        return asking
+    return replace(asking, scopes=asking.scopes & {PUBLIC})
 
 
 def _about(asking: Asking) -> dict[str, Any]:

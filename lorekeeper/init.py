@@ -1,8 +1,9 @@
-"""`lore init`: two tokens in; a checked `.env` that only its owner can read, and a database, out."""
+"""`lore init`: two tokens in; a checked `.env` with a new key for the gateway, which only its owner can read, and a database, out."""
 
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,9 @@ def init(
     _check_shape(app_token, "xapp-", "app-level token", "Basic Information, App-Level Tokens")
     team = _greet(bot_token)
     _write_private(
-        target, f"LORE_SLACK__BOT_TOKEN={bot_token}\nLORE_SLACK__APP_TOKEN={app_token}\n"
+        target,
+        f"LORE_SLACK__BOT_TOKEN={bot_token}\nLORE_SLACK__APP_TOKEN={app_token}\n"
+        f"LORE_SERVING__GATEWAY_KEY={secrets.token_urlsafe(32)}\n",
     )
     _make_database()
     typer.echo(f"Connected to {team}. The tokens are in {target}, which only you can read.")

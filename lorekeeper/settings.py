@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -333,6 +334,16 @@ def _refuse_unknown_variables() -> None:
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
             raise BadInput(f"There is no setting {name}.", fix="`lore settings` lists them all.")
+
+
+def with_gateway_key(settings: Settings) -> Settings:
+    """The settings with a new key for the gateway, if they have none: the parts that are started
+    together know it, and nobody else does."""
+    if settings.serving.gateway_key.get_secret_value():
+        return settings
+    key = SecretStr(secrets.token_urlsafe(32))
+    serving = settings.serving.model_copy(update={"gateway_key": key})
+    return settings.model_copy(update={"serving": serving})
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -189,7 +189,7 @@ def up() -> None:
     """Run the answers, the worker and the bot on this machine until Ctrl-C."""
     from lorekeeper import leases, settings, store, telemetry
 
-    config = settings.load()
+    config = settings.with_gateway_key(settings.load())
     telemetry.configure()
     engine = store.open_database(config.database_url)
     asked_to_stop = threading.Event()

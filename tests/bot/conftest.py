@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from bot import manifest
@@ -142,7 +143,9 @@ def config(slack: Playground, data: Path, gateway: ScriptedGateway) -> Settings:
             review_channel=slack.workspace.channel("review").id, reviewers=(rita, sam), threads=8
         ),
         store=Store(data=data),
-        serving=Serving(gateway_port=gateway.port, first_token_seconds=10),
+        serving=Serving(
+            gateway_port=gateway.port, gateway_key=SecretStr("key"), first_token_seconds=10
+        ),
     )
 
 

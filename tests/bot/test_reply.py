@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from bot import reply
+from pydantic import SecretStr
+
+from bot import gateway, reply
 from lorekeeper.domain import Level
 from lorekeeper.store import answers, messages, reading
 
@@ -308,3 +310,13 @@ def test_other_apps_are_not_answered(team):
     reply.heard(team.desk, help_id, loop | {"text": f"<@{team.bot}> and how long is this?"})
     ada.wait_for_answer(ask(team))
     assert len(team.gateway.requests) == 1
+
+
+def test_without_the_gateways_key_only_public_sources_are_asked_for(config):
+    turns = [{"role": "user", "content": "how long is this?"}]
+    asking = gateway.Asking(
+        turns=turns, scopes=frozenset({"public", "G1"}), asker="U1", channel="D1"
+    )
+    keyless = config.serving.model_copy(update={"gateway_key": SecretStr("")})
+    assert gateway._allowed(config.serving, asking).scopes == {"public", "G1"}
+    assert gateway._allowed(keyless, asking).scopes == {"public"}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lorekeeper import leases
+from lorekeeper.settings import Settings, environment, with_gateway_key
 from lorekeeper.store import open_database
 from lorekeeper.up import ProcessDied, Supervisor
 
@@ -82,3 +83,11 @@ def test_a_missing_model_is_told_in_words(data: Path, missing: str) -> None:
     assert ran.returncode == 1
     assert missing.removeprefix("package:") in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_parts_that_are_started_together_share_a_new_key_unless_there_is_one() -> None:
+    first, second = (with_gateway_key(Settings()) for _ in range(2))
+    keys = {each.serving.gateway_key.get_secret_value() for each in (first, second)}
+    assert len(keys) == 2
+    assert with_gateway_key(first) == first
+    assert environment(first)["LORE_SERVING__GATEWAY_KEY"] in keys
