@@ -27,7 +27,7 @@ from serving.adapters import Keeper, promote
 from serving.traffic import Traffic
 from tests.lorekeeper.store.test_deployments import add_adapters, unscored
 from tests.serving.conftest import assistant, index_of, said
-from tests.serving.test_gateway import streamed
+from tests.serving.test_gateway import KEY, streamed
 
 ROOT = Path(__file__).parents[2]
 VLLM = ROOT / ".venv-vllm/bin/python"
@@ -95,7 +95,7 @@ def test_an_adapter_is_loaded_beside_the_base_without_a_restart(
     index = index_of([said("To deploy the billing service, run make ship from main.")], tmp_path)
     made = assistant(index, vllm.url, max_tokens=24, first_token_seconds=120.0)
     answering = replace(made, model=keeper.model, speak=traffic.speak)
-    with TestClient(gateway.create(answering, engine, key="k")) as client:
+    with TestClient(gateway.create(answering, engine, key=KEY)) as client:
         before = _ask(client)
         assert (before["model"], before["level"]) == ("base", "base")
         with engine.begin() as db:
