@@ -9,7 +9,6 @@ from typing import Any
 from bot import files, mirror
 from bot.desk import Desk, Json
 from bot.threads import is_spoken, read
-from lorekeeper.placeholders import placeholders_of
 from lorekeeper.store import messages, people, reading
 
 PAGE = 100
@@ -95,7 +94,7 @@ def _keep_thread(desk: Desk, channel: str, raw: Json) -> int:
     kept = 0
     with desk.engine.begin() as db:
         stored = messages.thread(db, channel, raw["ts"])
-        known = placeholders_of(stored)
+        known = desk.placeholders.of(db, channel, root=raw["ts"], is_live=False)
         there = {message.ts for message in stored}
         for each in raws:
             is_silent = people.has_opted_out(db, each.get("user") or "")

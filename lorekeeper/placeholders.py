@@ -22,15 +22,22 @@ class ThreadPlaceholders:
         self._threads: OrderedDict[tuple[str, str], Placeholders] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, db: Connection, channel: str, *, root: str, but_for: str) -> Placeholders:
+    def of(
+        self, db: Connection, channel: str, *, root: str, but_for: str = "", is_live: bool = True
+    ) -> Placeholders:
         """Those of a thread that is not remembered go on counting after what is stored of it,
-        but for the message that is about to be stored again."""
+        but for the message that is about to be stored again.
+
+        What is read of the past (not `is_live`) is remembered only where there is room: it displaces
+        no thread that is written to.
+        """
         with self._lock:
             known = self._threads.pop((channel, root), None)
             if known is None:
                 stored = messages.thread(db, channel, root)
                 known = placeholders_of(message for message in stored if message.ts != but_for)
-            self._threads[channel, root] = known
+            if is_live or len(self._threads) < REMEMBERED:
+                self._threads[channel, root] = known
             while len(self._threads) > REMEMBERED:
                 self._threads.popitem(last=False)
             return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import mirror
+from bot import backfill, mirror
 from lorekeeper.store import messages, reading
 
 
@@ -24,6 +24,17 @@ def test_one_placeholder_stands_for_one_thing_in_a_thread(team):
     first = ada.post("help", "bob@example.com or eve@example.com?")
     second = ada.reply(first, "eve@example.com")
     assert team.until(lambda: kept(team, second)).text == "[email 2]"
+
+
+def test_history_and_what_is_said_now_share_their_placeholders(team):
+    help_id = team.slack.workspace.channel("help").id
+    asked = {"user": team.member("ada").id, "ts": "1700000000.000100"}
+    asked |= {"type": "message", "text": "bob@example.com or eve@example.com?"}
+    backfill._keep_thread(team.desk, help_id, asked)
+    reply = {"ts": "1700000001.000100", "thread_ts": asked["ts"], "text": "eve@example.com"}
+    mirror.keep(team.desk, help_id, asked | reply)
+    with reading(team.engine) as db:
+        assert messages.get(db, help_id, reply["ts"]).text == "[email 2]"
 
 
 def say_and_edit(team):
