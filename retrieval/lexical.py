@@ -139,7 +139,7 @@ class Statistics:
 
         A word tells as much as it is rare; one that stands nowhere tells most.
         """
-        weights = {word: self.rarity(word) for word in set(tokens(question))}
+        weights = self.rarities(question)
         whole = sum(weights.values())
         if not whole:
             return [0.0] * len(texts)

@@ -54,10 +54,6 @@ class Citer:
             yield from filter(None, self._ready(last=False))
         yield from filter(None, self._ready(last=True))
 
-    def citations(self) -> tuple[Citation, ...]:
-        """What the numbers open, in their order."""
-        return tuple(citation(number, self.passages) for number in sorted(self.used))
-
     def _ready(self, *, last: bool) -> Iterator[str]:
         """Finished sentences with their number, then what is certain of the one that goes on."""
         parts = _with_code_whole(sentences(self._held))

@@ -35,7 +35,7 @@ def test_a_sentence_gets_the_number_of_the_passage_that_supports_it() -> None:
         ["Run make ship from the main branch. Backups go to the blue bucket nightly."]
     )
     assert told.startswith("Run make ship from the main branch. [2] ")
-    assert [citation.number for citation in citer.citations()] == [2]
+    assert sorted(citer.used) == [2]
 
 
 def test_the_passage_that_holds_most_wins() -> None:
@@ -46,7 +46,7 @@ def test_the_passage_that_holds_most_wins() -> None:
 def test_a_sentence_that_no_passage_supports_gets_no_number() -> None:
     told, citer = cited(["The office closes on Fridays in summer."])
     assert told == "The office closes on Fridays in summer."
-    assert citer.citations() == ()
+    assert citer.used == {}
 
 
 def test_shared_words_in_another_order_are_no_support() -> None:
@@ -136,10 +136,10 @@ NUMBER = re.compile(r"\[(\d+)\]")
 @given(texts, st.integers(0, 2))
 def test_no_number_goes_beyond_the_list_outside_of_code(text: str, count: int) -> None:
     told, citer = cited([text], PASSAGES[:count])
-    assert all(1 <= citation.number <= count for citation in citer.citations())
+    assert all(1 <= number <= count for number in citer.used)
     if "`" not in text and "](" not in told:
         numbers = {int(number) for number in NUMBER.findall(told)}
-        assert numbers == {citation.number for citation in citer.citations()}
+        assert numbers == citer.used.keys()
 
 
 @given(texts.filter(lambda text: "[" not in text))
