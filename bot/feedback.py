@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot import capture, mirror
 from bot.blocks.pairs import saved
-from bot.desk import Desk
+from bot.desk import Desk, Json
 from bot.tell import whisper
 from lorekeeper.domain import PUBLIC, Answer, Feedback
 from lorekeeper.store import answers, feedback, reading
@@ -19,11 +19,24 @@ def praise(desk: Desk, answer_id: str, *, by: str) -> Feedback:
         return feedback.give(db, answer_id=answer_id, by=by, helpful=True)
 
 
-def blame(desk: Desk, answer_id: str, *, by: str) -> Answer:
-    """A thumb down counts at once, whether or not the person says more; the answer, to correct it."""
+def blame(desk: Desk, answer_id: str, *, by: str, pressed_on: Json) -> Answer:
+    """A thumb down counts at once, whether or not the person says more; the answer, to correct it.
+
+    `pressed_on` is the message with the thumb. A quick person presses it before the bot has noted
+    which message it posted; who may see a correction, and whether there is one already, hang on that.
+    """
     with desk.engine.begin() as db:
         feedback.give(db, answer_id=answer_id, by=by, helpful=False)
-        return answers.get(db, answer_id)
+        answer = answers.get(db, answer_id)
+        if answer.message_ts is None and not pressed_on.get("is_ephemeral"):
+            answer = answers.posted(
+                db,
+                answer_id,
+                channel=pressed_on["channel_id"],
+                thread_ts=answer.thread_ts,
+                message_ts=pressed_on["message_ts"],
+            )
+        return answer
 
 
 def explain(

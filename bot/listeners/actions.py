@@ -110,7 +110,7 @@ def answer_thumb(desk: Desk, body: Json) -> None:
     if thumb == "up":
         feedback.praise(desk, answer_id, by=_by(body))
         return
-    answer = feedback.blame(desk, answer_id, by=_by(body))
+    answer = feedback.blame(desk, answer_id, by=_by(body), pressed_on=body["container"])
     _open(desk, body, modals.correct_answer(answer))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from lorekeeper.domain import PUBLIC, Origin
 from lorekeeper.store import feedback, reading
+from lorekeeper.tables import answers
 
 
 @pytest.fixture
@@ -71,6 +73,21 @@ def test_a_second_correction_of_one_answer_is_told_who_was_first(team, answer):
         team.wait_for_pair()
     grace.wait_for_message("help", lambda m: m.is_ephemeral and "already saved" in m.said)
     assert len(team.pairs()) == 1
+
+
+def test_a_thumb_that_is_quicker_than_the_note_where_the_answer_stands_finds_its_message(
+    team, answer
+):
+    ada, grace = team.member("ada"), team.member("grace")
+    with team.engine.begin() as db:
+        db.execute(update(answers).values(message_ts=None))
+    for person in (ada, grace):
+        person.press(answer, "answer_thumb", "negative")
+        person.fill_and_submit(person.wait_for_modal(), {"answer": f"Seventeen, says {person.id}."})
+        team.wait_for_pair()
+    grace.wait_for_message("help", lambda m: m.is_ephemeral and "already saved" in m.said)
+    (pair,) = team.pairs()
+    assert (pair.answer_ts, pair.scope) == (answer.ts, PUBLIC)
 
 
 def test_a_correction_in_a_direct_message_that_quoted_only_public_sources_can_be_reviewed(team):
