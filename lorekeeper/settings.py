@@ -224,6 +224,8 @@ class Serving(Section):
     """Longest answer, in tokens."""
     context_tokens: Annotated[int, Field(ge=256)] = 2048
     """Longest prompt and answer together, in tokens; at most what the model was made for."""
+    tool_parser: str = "auto"
+    """vLLM's `--tool-call-parser`, for callers who bring their own tools: one of vLLM's names, `none`, or `auto`, by the form of calls that the model's chat template teaches."""
     share_card: Literal["auto", "yes", "no"] = "auto"
     """Whether the engine gives its memory to a run and takes it back afterwards; meanwhile answers are the sources alone. `auto`: where there is exactly one GPU."""
     drain_seconds: Annotated[float, Field(ge=0)] = 60.0

@@ -103,6 +103,8 @@ class Assistant:
     speak: Callable[[chat.Request], Generator[str, None, None]] = chat.stream
     relay: Callable[[chat.Request], Generator[chat.Chunk, None, None]] = chat.chunks
     """The same, chunk by chunk, for callers who speak the engine's own protocol."""
+    no_tools: str = ""
+    """Why the engine reads no tool calls out of what its model says; empty: it does."""
 
     def answer(self, asked: Asked) -> Generator[Step, None, None]:
         """Answer in steps; the last one holds the finished answer. Closing it stops the engine."""

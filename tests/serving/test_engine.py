@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -89,10 +90,52 @@ def test_vllm_gets_room_for_the_adapters_that_serve(data: Path, tiny: Path) -> N
     assert "--max-lora-rank 16 --max-loras 2" in flags()
     assert "--max-lora-rank 64 --max-loras 4" in flags(8, 48, 16)
     assert "--enable-prefix-caching --enable-chunked-prefill" in flags()
+    assert "--max-model-len 256" in flags()
     assert "--enable-sleep-mode" not in flags(on_gpu=True)
     wanted = settings(data, tiny, vllm_python=python, share_card="yes")
     assert "--enable-sleep-mode" in flags(on_gpu=True)
     assert "--enable-sleep-mode" not in flags(on_gpu=False)
+
+
+def test_the_context_is_no_longer_than_the_model_was_made_for(tiny: Path) -> None:
+    assert memory.needs(tiny, "float32", 100_000).context == 256
+    assert memory.needs(tiny, "float32", 128).context == 128
+
+
+@pytest.mark.parametrize(
+    ("named", "template", "parser"),
+    [
+        (
+            "auto",
+            "{% if tools %}<tool_call>\n{{ call | tojson }}\n</tool_call>{% endif %}",
+            "hermes",
+        ),
+        ("pythonic", "{{ messages }}", "pythonic"),
+        ("auto", "{{ messages }}", ""),
+        ("none", "<tool_call>", ""),
+    ],
+)
+def test_vllm_reads_tool_calls_in_the_form_that_the_template_teaches(
+    data: Path, tiny: Path, named: str, template: str, parser: str
+) -> None:
+    python, model = data / "python", data / "model"
+    python.touch()
+    shutil.copytree(tiny, model)
+    (model / "chat_template.jinja").write_text(template)
+    wanted = settings(data, model, vllm_python=python, tool_parser=named)
+    room = engine.slots(wanted, [])
+    command = engine._vllm(wanted, model, memory.needs(model, "float32", 256), room, on_gpu=False)
+    flags = f"--enable-auto-tool-choice --tool-call-parser {parser}"
+    assert (flags in " ".join(command)) is bool(parser)
+    assert ("--enable-auto-tool-choice" in command) is bool(parser)
+
+
+def test_why_no_tools_can_be_called_is_said(data: Path, tiny: Path) -> None:
+    wanted = settings(data, tiny, engine="vllm")
+    assert f"chat template of {tiny.name}" in engine._no_tools(wanted, "vllm", tiny)
+    assert "embedded engine" in engine._no_tools(wanted, "embedded", tiny)
+    off = settings(data, tiny, tool_parser="none")
+    assert "TOOL_PARSER=none" in engine._no_tools(off, "vllm", tiny)
 
 
 def adapter(rank: int) -> Adapter:
