@@ -12,14 +12,12 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Engine
 
-from builder import dataset
 from builder.tasks import skilled, spec
-from builder.tasks.draw import Team, draw
+from builder.tasks.draw import Team, draw, team
 from builder.tasks.rows import TaskRows
 from builder.tasks.spec import Metric, Source, Task
 from lorekeeper import settings as config
 from lorekeeper import store
-from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Adapter, Asked
 from lorekeeper.errors import BadInput
 from lorekeeper.settings import Settings
@@ -144,19 +142,11 @@ def _rows(
         return None
     with reading(engine) as db:
         version = datasets.latest(db)
-    sides: dict[str, list[dataset.Row]] = {datasets.TRAIN: [], datasets.HELDOUT: []}
     if version is not None:
-        folder = ArtifactStore(settings.store.data).open(version.folder)
-        sides = {side: dataset.read(folder, side) for side in sides}
-    elif task.source not in {Source.FILE, Source.GENERAL, Source.DOCUMENTS}:
-        return None
-    team = Team(
-        engine=engine,
-        settings=settings,
-        train=sides[datasets.TRAIN],
-        heldout=sides[datasets.HELDOUT],
-    )
-    return draw(task, team)
+        return draw(task, team(engine, settings, version))
+    if task.source in {Source.FILE, Source.GENERAL, Source.DOCUMENTS}:
+        return draw(task, Team(engine=engine, settings=settings, train=(), heldout=()))
+    return None
 
 
 def _labels(

@@ -14,15 +14,16 @@ from importlib.resources import files
 
 from sqlalchemy import Engine
 
+from builder import dataset
 from builder.dataset import Row
 from builder.tasks.rows import TaskRow, TaskRows, read, split
 from builder.tasks.spec import Source, Task
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import Message, Passage
+from lorekeeper.domain import DatasetVersion, Message, Passage
 from lorekeeper.placeholders import placeholders_of
 from lorekeeper.redact import redact
 from lorekeeper.settings import Settings
-from lorekeeper.store import messages, reading
+from lorekeeper.store import datasets, messages, reading
 
 LEAST = 5  # rows of a label; with fewer there is next to nothing to learn it from
 LEAST_BEFORE = 2  # messages; a thread that is shorter needs no summary
@@ -41,6 +42,17 @@ class Team:
     settings: Settings
     train: Sequence[Row]  # of a frozen version
     heldout: Sequence[Row]
+
+
+def team(engine: Engine, settings: Settings, version: DatasetVersion) -> Team:
+    """With the pairs of a frozen version."""
+    folder = ArtifactStore(settings.store.data).open(version.folder)
+    return Team(
+        engine=engine,
+        settings=settings,
+        train=dataset.read(folder, datasets.TRAIN),
+        heldout=dataset.read(folder, datasets.HELDOUT),
+    )
 
 
 def draw(task: Task, team: Team) -> TaskRows:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from builder.recipes import Recipe
 from builder.tasks import spec
 from builder.tasks.draw import LEAST, Team, draw
 from builder.tasks.rows import TaskRow, TaskRows, apart
@@ -18,6 +19,9 @@ from lorekeeper.store.rows import plain, revive
 MOST_LABELS = 100  # all of them stand in the prompt
 
 
+WAYS = frozenset({"task", "multitask", "sequential"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """A task that can be trained: its labels are known, and its rows are apart from all that judges."""
@@ -25,6 +29,48 @@ class Ready:
     task: Task
     rows: TaskRows
     version: str  # of all its rows, those that were left out to keep tasks apart among them
+
+
+def names(recipe: Recipe) -> tuple[str, ...]:
+    """The tasks that the recipe learns, in its order; none of a recipe of another way.
+
+    Raises:
+        BadInput: too few or the same twice; or something else than an adapter is to be trained.
+    """
+    if recipe.way not in WAYS:
+        return ()
+    field, least = {"task": ("task", 1), "multitask": ("tasks", 2), "sequential": ("stages", 2)}[
+        recipe.way
+    ]
+    given = getattr(recipe, field)
+    found = tuple(filter(None, (given,) if isinstance(given, str) else given))
+    if len(found) < least or len(set(found)) < len(found):
+        raise BadInput(
+            f"The way {recipe.way} learns {'one task' if least == 1 else 'two or more different tasks'}; {field} names {', '.join(found) or 'none'}.",
+            fix=f"Set {field}, for example {field}={_EXAMPLES[field]}. `lore tasks list` shows them.",
+        )
+    if recipe.trains != "adapter":
+        raise BadInput(
+            f"The way {recipe.way} trains an adapter, and trains={recipe.trains} was asked for.",
+            fix="Leave `trains` out.",
+        )
+    return found
+
+
+_EXAMPLES = {"task": "triage", "tasks": "answer,triage", "stages": "general,answer"}
+
+
+def refuse_untrainable(recipe: Recipe, team: Team) -> None:
+    """Refuse before a run is queued what can be seen to be too little to learn from.
+
+    Documents are read only when the run begins: that takes the embedder.
+
+    Raises:
+        NotFound, BadInput: as `ready`.
+    """
+    found = [spec.load(name, team.settings.store.data) for name in names(recipe)]
+    light = [task.name for task in found if task.source is not Source.DOCUMENTS]
+    ready(light, team, recipe.versions)
 
 
 def ready(names: Sequence[str], team: Team, versions: Mapping[str, str]) -> list[Ready]:

@@ -94,9 +94,9 @@ def test_a_thread_is_summed_up_by_the_approved_answer_that_says_so(
     row = made.rows.train[0]
     assert row.output == "pool 1 full, now 31"
     assert row.input.split("\n") == [
-        "Person 1: the api is slow on colour1 31",
-        "Person 2: the pool is full on colour1 31",
-        "Person 1: thanks [person 1] on colour1 31",
+        "Person 1: the api is slow 1 31 0x77 0y55",
+        "Person 2: the pool is full 1 31 1x77 1y55",
+        "Person 1: thanks [person 1] 1 31 2x77 2y55",
     ]
     assert len(made.rows.train) + len(made.rows.heldout) == 16
 
