@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Engine, select
 
 from builder import recipes
 from builder.freeze import freeze, trainable
+from builder.tasks.draw import team
+from builder.tasks.ready import names, refuse_untrainable, versions
 from lorekeeper import models
 from lorekeeper.domain import DatasetVersion, PairState, Run, RunState
 from lorekeeper.errors import AlreadyRunning, BadInput
@@ -33,18 +35,23 @@ def request(
 
     Raises:
         AlreadyRunning: a run waits or works already; names it.
-        BadInput: too few pairs, nothing new since the last run, or a recipe or option that cannot
-            be used or whose adapter the engine could not load.
+        NotFound: there is no recipe or task of that name.
+        BadInput: too few pairs, or too few rows of a task; nothing new since the last run; or a recipe
+            or option that cannot be used or whose adapter the engine could not load.
     """
     name, wanted = recipe or settings.train.recipe, dict(options or {})
     base = models.base_spec(settings)
-    recipes.refuse_unservable(
-        recipes.load(name, wanted, data=settings.store.data), settings.serving
-    )
+    chosen = recipes.load(name, wanted, data=settings.store.data)
+    recipes.refuse_unservable(chosen, settings.serving)
+    if rows := versions(names(chosen), settings.store.data):
+        wanted["versions"] = rows
     with reading(engine) as db:
         _refuse_second(db)
         _refuse_few(db, settings)
     version = freeze(engine, settings, by=by)
+    refuse_untrainable(
+        chosen.model_copy(update={"versions": rows}), team(engine, settings, version)
+    )
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)

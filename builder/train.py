@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import cards, dataset, evaluate, gate, instruction, recipes
+from builder import cards, dataset, evaluate, gate, instruction, recipes, stages
 from builder.fit import ADAPTER, Fitted
 from builder.job import Job
 from builder.library import Library, open_library
 from builder.recipes import Recipe
+from builder.tasks import judged as of_tasks
+from builder.tasks import learn
 from lorekeeper import hardware, identity, models
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
 from lorekeeper.domain import Adapter, Arm, DatasetVersion, Outcome, Progress, Run, Stage
@@ -44,7 +46,12 @@ FULL = 64 * 1024
 TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
-WAYS: Mapping[str, Callable[[Job], Fitted]] = {"instruction": instruction.train}
+WAYS: Mapping[str, Callable[[Job], Fitted]] = {
+    "instruction": instruction.train,
+    "task": learn.one,
+    "multitask": learn.several,
+    "sequential": stages.train,
+}
 
 
 def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter:
@@ -80,19 +87,19 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     _use_threads(settings.train.threads)
 
     # Train in the recipe's way, unless an earlier attempt did.
+    job = Job(
+        engine=engine,
+        settings=settings,
+        run=asked,
+        recipe=recipe,
+        base=base,
+        work=work,
+        train=train,
+        heldout=heldout,
+        library=library,
+        report=report,
+    )
     if not (work / TRAINED).is_file():
-        job = Job(
-            engine=engine,
-            settings=settings,
-            run=asked,
-            recipe=recipe,
-            base=base,
-            work=work,
-            train=train,
-            heldout=heldout,
-            library=library,
-            report=report,
-        )
         with _full_disk_is_said(work):
             fitted = WAYS[recipe.way](job)
             write_whole(work / TRAINED, json.dumps(asdict(fitted)))
@@ -109,9 +116,10 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         generate=settings.train.generated_answers,
         report=lambda done, of, what: _evaluating(report, done, of, what),
     )
+    scores = of_tasks.evaluated(scores, judged, job)
     report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
     rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
-    verdict = gate.judge(scores, settings.train, serving=rival)
+    verdict = of_tasks.decided(gate.judge(scores, settings.train, serving=rival), scores, job)
 
     # Keep the adapter with everything that is known about it.
     trained_on = identity.of(base, settings.store.data)

@@ -31,6 +31,7 @@ VERDICTS = {
     Outcome.PROMOTE: ":white_check_mark: *Promoted*: it answers better.",
     Outcome.KEEP: ":no_entry_sign: *Kept out*: what is served stays.",
     Outcome.UNDECIDED: ":scales: *Undecided*: too little evidence, so what is served stays.",
+    Outcome.FOR_TASK: ":dart: *For its task*: it does that better; the assistant stays as it is.",
 }
 
 
