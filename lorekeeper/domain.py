@@ -321,6 +321,22 @@ class ArmScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sourced:
+    """How an arm's answers stand to the passages that it was given, as shares of `questions`.
+
+    Every question was asked twice: with the passage that holds its answer among others, and with the
+    others alone.
+    """
+
+    arm: Arm
+    questions: int
+    cites_with: float  # a sentence of the answer is supported by a passage
+    cites_without: float
+    declines_with: float  # wrongly: the answer was there
+    declines_without: float  # rightly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """All arms on the same held-out questions, at the precision that is served."""
 
@@ -331,6 +347,9 @@ class Evaluation:
     precision: str  # for example "float32"
     probe_nll_before: tuple[float, ...] = ()  # general text, base model: the forgetting probe
     probe_nll_after: tuple[float, ...] = ()  # the same, with the adapter
+    sourced: tuple[
+        Sourced, ...
+    ] = ()  # base and tuned with retrieval, where the recipe teaches declining
 
     def arm(self, arm: Arm) -> ArmScore:
         return next(score for score in self.arms if score.arm is arm)

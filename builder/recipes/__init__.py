@@ -71,6 +71,9 @@ class Recipe(BaseModel):
     """Share of rows whose prompt holds what retrieval would bring, so that the model works with sources."""
     with_own_passage: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Share of those in which the right passage is among them; the others hold only distractors (RAFT)."""
+    declines: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the rows whose passages do not hold the answer that learn to say so, in the assistant's
+    words; the others learn the answer itself (RAFT). Above 0, citing and declining are measured, too."""
     seed: int = 7
     """Seed of everything random; the same seed gives the same adapter on the same device."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5
