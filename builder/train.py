@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import cards, dataset, evaluate, gate, instruction, recipes, stages
+from builder import aware, cards, dataset, evaluate, gate, instruction, recipes, stages
 from builder.fit import ADAPTER, Fitted
 from builder.job import Job
 from builder.library import Library, open_library
@@ -117,6 +117,9 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         report=lambda done, of, what: _evaluating(report, done, of, what),
     )
     scores = of_tasks.evaluated(scores, judged, job)
+    if recipe.declines:
+        sourced = aware.measure(judged, library, questions, most=settings.train.generated_answers)
+        scores = replace(scores, sourced=sourced)
     report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
     rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
     verdict = of_tasks.decided(gate.judge(scores, settings.train, serving=rival), scores, job)
