@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
-import random
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -23,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import cards, dataset, encode, evaluate, gate, recipes
+from builder import cards, dataset, evaluate, gate, instruction, recipes
+from builder.fit import ADAPTER, Fitted
+from builder.job import Job
 from builder.library import Library, open_library
 from builder.recipes import Recipe
-from lorekeeper import hardware, identity, models, prompt
+from lorekeeper import hardware, identity, models
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
 from lorekeeper.domain import Adapter, Arm, DatasetVersion, Outcome, Progress, Run, Stage
 from lorekeeper.errors import BadInput, LorekeeperError
@@ -41,7 +41,10 @@ log = structlog.get_logger(__name__)
 
 # Bytes. torch names no reason when a write fails; a disk with less than this left is one.
 FULL = 64 * 1024
-ADAPTER = "adapter"  # the folder in the run's work folder that training ends with
+TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
+
+# What a recipe's `way` names. Each leaves the adapter in the work folder.
+WAYS: Mapping[str, Callable[[Job], Fitted]] = {"instruction": instruction.train}
 
 
 def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter:
@@ -59,28 +62,40 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
 
     # What to do, and with what; an attempt may have died with everything done but the last word.
     with reading(engine) as db:
-        job = runs.get(db, run_id)
+        asked = runs.get(db, run_id)
         recorded = adapters.of_run(db, run_id)
-        frozen = datasets.get(db, job.dataset_id)
+        frozen = datasets.get(db, asked.dataset_id)
     if recorded is not None:
         return recorded
-    recipe = recipes.load(job.recipe, job.options, data=settings.store.data)
+    recipe = recipes.load(asked.recipe, asked.options, data=settings.store.data)
     recipes.refuse_unservable(recipe, settings.serving)
     report(Progress(stage=Stage.PREPARING, note="reading the dataset and the index"))
     artifacts = ArtifactStore(settings.store.data)
     folder = artifacts.open(frozen.folder)
     train, heldout = dataset.read(folder, datasets.TRAIN), dataset.read(folder, datasets.HELDOUT)
     library = open_library(engine, settings, train, heldout)
-    base = models.get(job.base_model, settings.store.data)
+    base = models.get(asked.base_model, settings.store.data)
     work = settings.store.data / "runs" / str(run_id)
     work.mkdir(parents=True, exist_ok=True)
     _use_threads(settings.train.threads)
 
-    # Train, unless an earlier attempt did.
-    if not (work / ADAPTER / "done").is_file():
-        report(Progress(stage=Stage.PREPARING, note="loading the base model"))
+    # Train in the recipe's way, unless an earlier attempt did.
+    if not (work / TRAINED).is_file():
+        job = Job(
+            engine=engine,
+            settings=settings,
+            run=asked,
+            recipe=recipe,
+            base=base,
+            work=work,
+            train=train,
+            heldout=heldout,
+            library=library,
+            report=report,
+        )
         with _full_disk_is_said(work):
-            _train(base, recipe, train, library, work, report)
+            fitted = WAYS[recipe.way](job)
+            write_whole(work / TRAINED, json.dumps(asdict(fitted)))
 
     # Compare all arms at the precision that is served, and judge.
     judged = _load_judged(base, work / ADAPTER, settings)
@@ -95,12 +110,12 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         report=lambda done, of, what: _evaluating(report, done, of, what),
     )
     report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
-    rival = _serving_now(engine, judged, library, questions, artifacts, job.base_model)
+    rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
     verdict = gate.judge(scores, settings.train, serving=rival)
 
     # Keep the adapter with everything that is known about it.
     trained_on = identity.of(base, settings.store.data)
-    about = _about(job, frozen, recipe, trained_on, scores.precision)
+    about = _about(asked, frozen, recipe, trained_on, scores.precision)
     with artifacts.write("adapters", about) as draft:
         _copy_adapter(work / ADAPTER, draft.path)
         card = cards.adapter_card(about, scores, verdict)
@@ -111,7 +126,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             db,
             run_id=run_id,
             dataset_id=frozen.id,
-            base_model=job.base_model,
+            base_model=asked.base_model,
             hash=draft.hash,
             folder=draft.folder,
             rank=recipe.rank,
@@ -122,92 +137,6 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             deployments.deploy(db, adapter_id=adapter.id, by="gate", why=verdict.reasons[0])
     log.info("run finished", run=run_id, adapter=adapter.name, verdict=verdict.outcome.value)
     return adapter
-
-
-def _train(
-    base: Path,
-    recipe: Recipe,
-    rows: Sequence[dataset.Row],
-    library: Library,
-    work: Path,
-    report: Any,
-) -> None:
-    """Train into `work/adapter`, from the last whole checkpoint where there is one."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoTokenizer, Trainer, TrainingArguments, set_seed
-
-    from builder.watch import Watch, last_checkpoint
-
-    set_seed(recipe.seed)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    examples, too_long = encode.fitting(
-        _examples(rows, recipe, library, tokenizer), recipe.max_tokens
-    )
-    if too_long:
-        log.warning("rows left out", pairs=[row.pair_id for row in too_long])
-    write_whole(work / "left-out.json", json.dumps([asdict(row) for row in too_long]))
-    steps = _steps(len(examples), recipe)
-    learned = sum(row.learned for row in examples)
-    model = get_peft_model(
-        _load_base(base, recipe),
-        LoraConfig(
-            task_type="CAUSAL_LM",
-            r=recipe.rank,
-            lora_alpha=recipe.alpha,
-            lora_dropout=recipe.dropout,
-            use_rslora=recipe.rslora,
-            target_modules=_modules(recipe),
-        ),
-    )
-    on_gpu = bool(hardware.gpus())
-    compute = _compute_type()
-    trainer = Trainer(
-        model=model,
-        args=TrainingArguments(
-            output_dir=str(work),
-            max_steps=steps,
-            per_device_train_batch_size=recipe.batch_size,
-            gradient_accumulation_steps=recipe.accumulation,
-            learning_rate=recipe.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=math.ceil(recipe.warmup * steps),
-            optim="paged_adamw_8bit" if on_gpu else "adamw_torch",
-            max_grad_norm=1.0,
-            bf16=on_gpu and compute is torch.bfloat16,
-            fp16=on_gpu and compute is torch.float16,
-            use_cpu=not on_gpu,
-            logging_steps=1,
-            logging_first_step=True,
-            logging_nan_inf_filter=False,
-            save_steps=recipe.checkpoint_steps,
-            save_total_limit=2,
-            seed=recipe.seed,
-            data_seed=recipe.seed,
-            train_sampling_strategy="group_by_length",
-            remove_unused_columns=False,
-            dataloader_pin_memory=on_gpu,
-            disable_tqdm=True,
-            report_to="none",
-        ),
-        train_dataset=[{"input_ids": row.input_ids, "labels": row.labels} for row in examples],
-        data_collator=collate,
-        callbacks=[
-            Watch(
-                report,
-                work / "metrics.jsonl",
-                tokens_per_step=learned / len(examples) * recipe.batch_size * recipe.accumulation,
-            )
-        ],
-    )
-    from transformers import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)
-    resume_from = last_checkpoint(work)
-    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    _refuse_broken(model)
-    model.save_pretrained(work / ADAPTER)
-    write_whole(work / ADAPTER / "done", json.dumps({"steps": steps}))
 
 
 @contextmanager
@@ -223,96 +152,6 @@ def _full_disk_is_said(work: Path) -> Iterator[None]:
             raise
         with full_disk_is_said(work):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-
-
-def collate(rows: Sequence[dict[str, Sequence[int]]]) -> dict[str, Any]:
-    """Right-padded tensors of shape [rows, longest]. Padding is masked by position, not by id.
-
-    The id that pads is often the one that ends a turn; masking by id would unlearn stopping.
-    """
-    import torch
-
-    longest = max(len(row["input_ids"]) for row in rows)
-
-    def padded(name: str, filler: int) -> torch.Tensor:
-        return torch.tensor([[*row[name], *[filler] * (longest - len(row[name]))] for row in rows])
-
-    lengths = torch.tensor([len(row["input_ids"]) for row in rows])
-    mask = (torch.arange(longest) < lengths[:, None]).long()
-    return {
-        "input_ids": padded("input_ids", 0),
-        "attention_mask": mask,
-        "labels": padded("labels", encode.IGNORED),
-    }
-
-
-def _examples(
-    rows: Sequence[dataset.Row], recipe: Recipe, library: Library, tokenizer: Any
-) -> list[encode.Example]:
-    """Every row, a share of them with what retrieval brings, most of those with the right passage.
-
-    Rows without it teach the model not to trust a passage blindly (RAFT, Zhang et al. 2024).
-    """
-    chance = random.Random(recipe.seed)  # noqa: S311 - which rows get passages is no secret
-    made = []
-    for row in rows:
-        with_passages = chance.random() < recipe.with_passages
-        with_own = chance.random() < recipe.with_own_passage
-        found = (
-            library.passages(row.question, conversation="" if with_own else row.conversation)
-            if with_passages
-            else []
-        )
-        messages = prompt.messages(row.question, passages=found)
-        made.append(encode.example(row.pair_id, messages, row.answer, tokenizer))
-    return made
-
-
-def _steps(rows: int, recipe: Recipe) -> int:
-    per_epoch = math.ceil(rows / (recipe.batch_size * recipe.accumulation))
-    return max(1, round(per_epoch * recipe.epochs))
-
-
-def _modules(recipe: Recipe) -> str | list[str]:
-    chosen = recipe.target_modules
-    return chosen if isinstance(chosen, str) else list(chosen)
-
-
-def _load_base(base: Path, recipe: Recipe) -> Any:
-    """The frozen base: in NF4 with double quantisation, or at the precision it computes in."""
-    import torch
-    from peft import prepare_model_for_kbit_training
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
-    compute = _compute_type()
-    if recipe.quantization == "none":
-        return AutoModelForCausalLM.from_pretrained(base, dtype=compute, use_safetensors=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        dtype=compute,
-        use_safetensors=True,
-        device_map={"": 0} if torch.cuda.is_available() else {"": "cpu"},
-        quantization_config=BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=compute,
-        ),
-    )
-    # Recomputing activations saves memory that a small model on a CPU has, and costs 60 % more time.
-    return prepare_model_for_kbit_training(
-        model, use_gradient_checkpointing=torch.cuda.is_available()
-    )
-
-
-def _compute_type() -> Any:
-    """bfloat16 where the hardware has its instructions; without them it is far slower."""
-    import torch
-
-    if torch.cuda.is_available():
-        computes = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if computes else torch.float16
-    return torch.bfloat16 if hardware.cpu_computes_bfloat16() else torch.float32
 
 
 def _load_judged(base: Path, adapter: Path, settings: Settings) -> evaluate.Judged:
@@ -353,22 +192,11 @@ def _serving_now(
     judged.model.load_adapter(artifacts.open(served.folder), adapter_name="served")
     judged.model.set_adapter("served")
     try:
-        asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, library) for row in questions]
-        return evaluate.score(judged, asked, [row.answer for row in questions])
+        prompts = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, library) for row in questions]
+        return evaluate.score(judged, prompts, [row.answer for row in questions])
     finally:
         judged.model.set_adapter("new")
         judged.model.delete_adapter("served")
-
-
-def _refuse_broken(model: Any) -> None:
-    import torch
-
-    for name, weights in model.named_parameters():
-        if "lora_" in name and not bool(torch.isfinite(weights).all()):
-            raise BadInput(
-                f"The adapter holds values that are no numbers ({name}).",
-                fix="Use a smaller learning_rate. Nothing was registered.",
-            )
 
 
 def _refuse_idle(model: Any) -> None:
@@ -387,13 +215,13 @@ def _evaluating(report: Any, done: int, of: int, what: str) -> None:
 
 
 def _about(
-    job: Run, frozen: DatasetVersion, recipe: Recipe, base: Identity, precision: str
+    asked: Run, frozen: DatasetVersion, recipe: Recipe, base: Identity, precision: str
 ) -> dict[str, Any]:
     """What is needed to make the adapter again, and to see that it was this one."""
     packages = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "lorekeeper")
     return {
-        "run": job.id,
-        "base_model": job.base_model,
+        "run": asked.id,
+        "base_model": asked.base_model,
         "trained_on": asdict(base) | {"quantization": recipe.quantization},
         "dataset": frozen.name,
         "dataset_hash": frozen.hash,

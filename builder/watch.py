@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from lorekeeper.domain import Progress, Run, Stage
+from builder.job import Report
+from lorekeeper.domain import Progress, Stage
 from lorekeeper.errors import BadInput, Cancelled
 
 COMPLETE = "complete"  # written last into a checkpoint; without it the checkpoint was cut off
 EVERY = 0.5  # seconds between two reports
-
-Report = Callable[[Progress], Run]
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]

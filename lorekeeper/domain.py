@@ -82,6 +82,13 @@ class Outcome(StrEnum):
     UNDECIDED = "undecided"  # too little evidence; does not promote
 
 
+class AdapterKind(StrEnum):
+    """What a run has made of the base model."""
+
+    ADAPTER = "adapter"  # a few matrices beside it; many are served at once
+    MODEL = "model"  # a whole model of its own, which is served in the base's place
+
+
 class Level(StrEnum):
     """How an answer was made; each step down is said in the answer."""
 
@@ -339,7 +346,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """A trained adapter: an immutable folder, with its evidence."""
+    """A trained adapter, or a model trained as a whole: an immutable folder, with its evidence."""
 
     id: int
     name: str  # "v1", "v2", …: the model name that the engine serves
@@ -348,10 +355,11 @@ class Adapter:
     base_model: str
     hash: str
     folder: str  # relative to the artifact store
-    rank: int
+    rank: int  # 0 of a whole model
     evaluation: Evaluation
     verdict: Verdict
     created_at: float
+    kind: AdapterKind = AdapterKind.ADAPTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

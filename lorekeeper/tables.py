@@ -262,10 +262,12 @@ adapters = Table(
     Column("base_model", Text, nullable=False),
     Column("hash", String(64), nullable=False),
     Column("folder", Text, nullable=False),
+    Column("kind", String(8), nullable=False, default="adapter"),
     Column("rank", Integer, nullable=False),
     Column("evaluation", JSON, nullable=False),
     Column("verdict", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
+    CheckConstraint("kind IN ('adapter','model')", name="kind"),
 )
 
 # The newest row is what is served. A rollback is one more row.

@@ -14,7 +14,7 @@ from bot.playground.seen import Seen
 __all__ = ["Member", "NothingLikeIt", "Seen"]
 
 Result = TypeVar("Result")
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a member waits for something to appear."""
 LOOK_AGAIN = 0.1
 """Seconds after which a member looks again though nothing changed in the workspace: what is looked

@@ -24,6 +24,14 @@ class Recipe(BaseModel):
 
     about: str = ""
     """One line for people: what this recipe is for."""
+    way: Literal["instruction", "task", "multitask", "sequential", "feedback"] = "instruction"
+    """What is learned from what: questions with their answers, one task, several tasks mixed, stages one
+    after the other, or what people thought of answers."""
+    trains: Literal["adapter", "upper", "all"] = "adapter"
+    """Which weights learn: an adapter beside the frozen base, the base's upper layers, or all of it. The
+    latter two end in a model of its own, which is served as one."""
+    upper_layers: Annotated[int, Field(ge=1)] = 4
+    """How many of the base's last layers learn where `trains` is `upper`."""
     quantization: Literal["nf4", "none"] = "nf4"
     """`nf4`: the frozen base in 4 bits with double quantisation (QLoRA, Dettmers et al. 2023)."""
     rank: Annotated[int, Field(ge=1, le=512)] = 16
@@ -48,6 +56,15 @@ class Recipe(BaseModel):
     """Batches that make one step; small effective batches suit LoRA (under 32)."""
     max_tokens: Annotated[int, Field(ge=32)] = 768
     """Longest row, prompt and answer together. Longer rows are reported and left out, never cut."""
+    packing: bool = False
+    """Rows are laid end to end instead of padded; none sees another."""
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the training conversations that is not trained on, to see when learning turns into
+    memorising. The questions that judge the result are others."""
+    patience: Annotated[int, Field(ge=0)] = 3
+    """Stop when so many validations in a row brought no better loss, and keep the best; 0 never stops."""
+    effort: Literal["low", "medium", "high"] = "medium"
+    """One dial for rank, epochs and learning rate, where the recipe does not set them."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the steps in which the learning rate rises."""
     with_passages: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select
 
-from lorekeeper.domain import Adapter, Evaluation, Verdict
+from lorekeeper.domain import Adapter, AdapterKind, Evaluation, Verdict
 from lorekeeper.errors import NotFound
 from lorekeeper.store.rows import plain, revive
 from lorekeeper.tables import adapters
@@ -23,8 +23,9 @@ def add(
     rank: int,
     evaluation: Evaluation,
     verdict: Verdict,
+    kind: AdapterKind = AdapterKind.ADAPTER,
 ) -> Adapter:
-    """Record a trained adapter; it is called v1, v2, … in the order they were made."""
+    """Record a trained adapter, or a whole model (of rank 0); it is called v1, v2, … in the order they were made."""
     number = (db.scalar(select(func.max(adapters.c.id))) or 0) + 1
     row = db.execute(
         insert(adapters)
@@ -35,6 +36,7 @@ def add(
             base_model=base_model,
             hash=hash,
             folder=folder,
+            kind=kind,
             rank=rank,
             evaluation=plain(evaluation),
             verdict=plain(verdict),

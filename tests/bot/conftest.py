@@ -28,7 +28,7 @@ from lorekeeper.store import datasets, pairs, reading, runs
 MANIFEST = manifest.read()
 
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 T = TypeVar("T")
 _never = threading.Event()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder import encode
-from builder.train import collate
+from builder.fit import collate
 from lorekeeper import prompt
 from lorekeeper.errors import BadInput
 

@@ -106,7 +106,7 @@ def test_a_full_disk_during_training_is_said(
     def full(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(train, "_train", full)
+    monkeypatch.setattr(train, "WAYS", {"instruction": full})
     with pytest.raises(NoSpace, match="is full"):
         train.run(engine, rules, run.id, "worker")
 

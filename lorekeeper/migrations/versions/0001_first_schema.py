@@ -358,10 +358,12 @@ def upgrade() -> None:
         sa.Column("base_model", sa.Text(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("evaluation", sa.JSON(), nullable=False),
         sa.Column("verdict", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
+        sa.CheckConstraint("kind IN ('adapter','model')", name=op.f("ck_adapters_kind")),
         sa.ForeignKeyConstraint(
             ["dataset_id"], ["datasets.id"], name=op.f("fk_adapters_dataset_id_datasets")
         ),
