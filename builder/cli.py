@@ -57,9 +57,7 @@ def retrain(
     if again is not None:
         run = training.again(engine, settings, again, by=by)
     else:
-        run = training.request(
-            engine, settings, by=by, recipe=recipe, options=parse(options or [])
-        )
+        run = training.request(engine, settings, by=by, recipe=recipe, options=parse(options or []))
     typer.echo(f"Run {run.id} is queued. Follow it: lore runs --follow {run.id}")
 
 

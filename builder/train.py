@@ -115,9 +115,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     # Keep the adapter with everything that is known about it.
     trained_on = identity.of(base, settings.store.data)
     about = provenance.about(asked, frozen, recipe, trained_on, scores.precision)
-    told = extremes.told(
-        judged, library, questions, scores, most=settings.train.generated_answers
-    )
+    told = extremes.told(judged, library, questions, scores, most=settings.train.generated_answers)
     kept = gather(
         engine,
         settings,

@@ -204,7 +204,6 @@ class Train(Section):
     hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""
     """Hours of the day, in the worker's time zone, in which a run may begin: `20-6` for the nights. Empty: at once."""
 
-
     watts: Annotated[float, Field(ge=0)] = 0
     """What this machine draws while it trains, for the estimate of energy, where its GPU does not tell; 0: the processor's own counter, or 10 W for each core."""
     kwh_price: Annotated[float, Field(ge=0)] = 0

@@ -80,7 +80,9 @@ def _use(evidence: Evidence) -> list[str]:
 
 def _scores(evidence: Evidence) -> list[str]:
     evaluation = evidence.evaluation
-    rows = [f"| {name} | {loss} | {between} | {f1} |" for name, loss, between, f1 in arms_rows(evidence)]
+    rows = [
+        f"| {name} | {loss} | {between} | {f1} |" for name, loss, between, f1 in arms_rows(evidence)
+    ]
     return [
         "## What it scored",
         "",

@@ -154,10 +154,17 @@ class _RaplCounter:
 
     def __call__(self, _seconds: float) -> float:
         before, self._before = self._before, self._read()
-        return sum(
-            (now - then if now >= then else now + _number(counter / "max_energy_range_uj") - then)
-            for counter, then, now in zip(self._counters, before, self._before, strict=True)
-        ) / 1e6
+        return (
+            sum(
+                (
+                    now - then
+                    if now >= then
+                    else now + _number(counter / "max_energy_range_uj") - then
+                )
+                for counter, then, now in zip(self._counters, before, self._before, strict=True)
+            )
+            / 1e6
+        )
 
     def _read(self) -> list[int]:
         return [_number(counter / "energy_uj") for counter in self._counters]

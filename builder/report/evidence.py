@@ -32,9 +32,7 @@ class Place:
     channel: str
 
     def is_open_to(self, scopes: Collection[str]) -> bool:
-        return self.scope in scopes or (
-            self.scope == PUBLIC and public_of(self.channel) in scopes
-        )
+        return self.scope in scopes or (self.scope == PUBLIC and public_of(self.channel) in scopes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,9 @@ def _arms(evidence: Evidence) -> list[Chart]:
     ]
     if not rows:
         return []
-    words = "; ".join(f"{name} {mean:.3f} ({low:.3f} to {high:.3f})" for name, mean, low, high in rows)
+    words = "; ".join(
+        f"{name} {mean:.3f} ({low:.3f} to {high:.3f})" for name, mean, low, high in rows
+    )
     return [
         Chart(
             name="arms",
@@ -137,14 +139,18 @@ def _against_base(evidence: Evidence) -> list[Chart]:
         if arm is not Arm.RETRIEVAL and len(nll) == len(base):
             one = paired(nll, base, evaluation.conversations)
             rows.append((arm.value, one.mean, one.low, one.high))
-    words = "; ".join(f"{name} {mean:+.3f} ({low:+.3f} to {high:+.3f})" for name, mean, low, high in rows)
+    words = "; ".join(
+        f"{name} {mean:+.3f} ({low:+.3f} to {high:+.3f})" for name, mean, low, high in rows
+    )
     return [
         Chart(
             name="against-base",
             title="Against base + retrieval (left of the line is better)",
             words=f"Difference in nats per answer token, with 95 % intervals: {words}.",
             rows=0.9 + 0.42 * len(rows),
-            draw=lambda axes: _dots(axes, rows, "difference in nats, paired, 95 % interval", zero=True),
+            draw=lambda axes: _dots(
+                axes, rows, "difference in nats, paired, 95 % interval", zero=True
+            ),
         )
     ]
 
@@ -197,7 +203,9 @@ def _losses(evidence: Evidence) -> list[Chart]:
 def _draw_losses(axes: Axes, evidence: Evidence) -> None:
     steps = [one.step for one in evidence.training]
     axes.plot(steps, [one.loss for one in evidence.training], color=FIRST, alpha=0.3, linewidth=1)
-    axes.plot(steps, _smooth(evidence.training), color=FIRST, linewidth=2.2, label="training, smoothed")
+    axes.plot(
+        steps, _smooth(evidence.training), color=FIRST, linewidth=2.2, label="training, smoothed"
+    )
     if evidence.validation:
         axes.plot(
             [one.step for one in evidence.validation],
@@ -205,7 +213,9 @@ def _draw_losses(axes: Axes, evidence: Evidence) -> None:
             "o-", color=SECOND, linewidth=2.2, markersize=5, label="validation",
         )  # fmt: skip
     if evidence.best_step is not None:
-        axes.axvline(evidence.best_step, color=BETTER, linewidth=1.5, linestyle="--", label="best step")
+        axes.axvline(
+            evidence.best_step, color=BETTER, linewidth=1.5, linestyle="--", label="best step"
+        )
     axes.set_xlabel("step")
     axes.set_ylabel("nats per answer token")
     axes.grid(axis="y", color=GRID, linewidth=0.8)
@@ -262,7 +272,9 @@ def _forgetting(evidence: Evidence) -> list[Chart]:
             title="What it forgot (right of the line is worse)",
             words=f"General questions: {found.mean:+.3f} nats per token ({found.low:+.3f} to {found.high:+.3f}).",
             rows=0.9 + 0.42 * len(rows),
-            draw=lambda axes: _dots(axes, rows, "difference in nats, tuned minus base, 95 % interval", zero=True),
+            draw=lambda axes: _dots(
+                axes, rows, "difference in nats, tuned minus base, 95 % interval", zero=True
+            ),
         )
     ]
 
