@@ -26,7 +26,7 @@ def promote(db: Connection, name: str, *, by: str, why: str) -> Deployment:
         return _deploy(db, adapter, by=by, why=why or "promoted by hand, as the gate had said")
     if not why:
         raise BadInput(
-            f"The gate said {adapter.verdict.outcome.value} to {name}: {adapter.verdict.reasons[0]}",
+            f"The gate said {adapter.verdict.outcome.value} to {name}: {' '.join(adapter.verdict.reasons)}",
             fix=f"To overrule it, say why: `promote {name} WHY`, in a terminal `--why WHY`.",
         )
     said = adapter.verdict.outcome.value

@@ -72,9 +72,7 @@ def served(team):
 def uploaded(team, shown):
     rita = team.member("rita")
     return rita.wait_for(
-        lambda: next(
-            (m.raw["files"] for m in rita.thread(shown) if m.raw.get("files")), None
-        )
+        lambda: next((m.raw["files"] for m in rita.thread(shown) if m.raw.get("files")), None)
     )
 
 
@@ -162,7 +160,10 @@ def test_a_person_overrules_the_gate_says_why_and_rolls_back(team, run):
     assert (current.adapter, current.by) == ("v1", rita.id)
     assert current.why == "against the gate, which had said keep: It knows the new rota."
     rita.press(shown, "run_rollback")
-    rita.fill_and_submit(rita.wait_for_modal(lambda v: v["title"]["text"] == "Roll back?"), {"why": "It made things up."})
+    rita.fill_and_submit(
+        rita.wait_for_modal(lambda v: v["title"]["text"] == "Roll back?"),
+        {"why": "It made things up."},
+    )
     rita.wait_for(lambda: "run_promote" in rita.again(shown).actions)
     assert (served(team).adapter, served(team).why) == ("base", "It made things up.")
 
@@ -172,7 +173,9 @@ def test_the_command_asks_why_where_the_gate_said_otherwise(team, run):
     trained(team, run)
     message(team, "Kept out")
     rita.command("/lore promote v1", "help")
-    rita.fill_and_submit(rita.wait_for_modal(lambda v: v["title"]["text"] == "Promote v1?"), {"why": "because"})
+    rita.fill_and_submit(
+        rita.wait_for_modal(lambda v: v["title"]["text"] == "Promote v1?"), {"why": "because"}
+    )
     team.until(lambda: served(team), "a deployment")
     assert served(team).by == rita.id
 
