@@ -252,7 +252,7 @@ def main() -> None:
     settings = config.load()
     engine = store.connect(settings.database_url)
     try:
-        with energy.metered(settings.store.data / "runs" / str(run_id), settings.train):
+        with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
             adapter = run(engine, settings, run_id, worker)
     except LorekeeperError as error:
         told = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}

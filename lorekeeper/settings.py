@@ -203,6 +203,39 @@ class Train(Section):
     """CPU threads for training; 0: all."""
     hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""
     """Hours of the day, in the worker's time zone, in which a run may begin: `20-6` for the nights. Empty: at once."""
+    launcher: Literal["local", "slurm", "kubernetes"] = "local"
+    """Where a run computes: in a child process of the worker, or in a job that the worker hands to a cluster and watches (section `launch`)."""
+
+
+class Launch(Section):
+    """How a run is spread over processes and machines."""
+
+    processes: Annotated[int, Field(ge=1)] = 1
+    """How many processes of each machine train one run, each on a GPU of its own. The recipe's batch is shared out among all of them."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """How many machines of the cluster train one run."""
+    accelerate: str = ""
+    """`fsdp-qlora` spreads the model itself over the processes; a path names another configuration file of `accelerate launch`. Empty: every process holds the whole model."""
+    python: str = ""
+    """The Python in which Lorekeeper is installed on the nodes, or in the image. Empty: this one's path on Slurm, `python` in an image."""
+    sbatch: tuple[str, ...] = ()
+    """Slurm: more options of `sbatch`, such as `["--partition=gpu", "--gpus-per-node=4", "--time=12:00:00"]`."""
+    image: str = ""
+    """Kubernetes: the image that has Lorekeeper in it."""
+    namespace: str = "default"
+    """Kubernetes: where jobs are made."""
+    claim: str = "lorekeeper"
+    """Kubernetes: the PersistentVolumeClaim (ReadWriteMany) that holds the data folder."""
+    secret: str = "lorekeeper"  # noqa: S105 - a name
+    """Kubernetes: the Secret with the variables that no manifest should show: `LORE_STORE__DATABASE`."""
+    pod: str = ""
+    """Kubernetes: a JSON file that is merged over the pod's specification (RFC 7386): node selector, tolerations, GPUs."""
+    look_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often a cluster is asked how a job fares."""
+
+
+class Energy(Section):
+    """What a run takes and costs, as far as it is not measured."""
 
     watts: Annotated[float, Field(ge=0)] = 0
     """What this machine draws while it trains, for the estimate of energy, where its GPU does not tell; 0: the processor's own counter, or 10 W for each core."""
@@ -248,6 +281,8 @@ class Serving(Section):
     """Longest answer, in tokens."""
     context_tokens: Annotated[int, Field(ge=256)] = 2048
     """Longest prompt and answer together, in tokens; at most what the model was made for."""
+    tool_parser: str = "auto"
+    """vLLM's `--tool-call-parser`, for callers who bring their own tools: one of vLLM's names, `none`, or `auto`, by the form of calls that the model's chat template teaches."""
     share_card: Literal["auto", "yes", "no"] = "auto"
     """Whether the engine gives its memory to a run and takes it back afterwards; meanwhile answers are the sources alone. `auto`: where there is exactly one GPU."""
     drain_seconds: Annotated[float, Field(ge=0)] = 60.0
@@ -295,6 +330,8 @@ class Settings(BaseSettings):
     retrieval: Retrieval = Retrieval()
     train: Train = Train()
     judge: Judge = Judge()
+    energy: Energy = Energy()
+    launch: Launch = Launch()
     serving: Serving = Serving()
 
     @classmethod

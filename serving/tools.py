@@ -20,6 +20,7 @@ from serving.assistant import Asked, Step
 from serving.chat import Chunk
 from serving.citations import citation
 from serving.guard import Guard
+from serving.refusals import Unavailable
 from serving.wire import Completion, Said
 
 PASSED_ON = (
@@ -35,9 +36,10 @@ def events(
     """OpenAI's chunks, or, for who does not stream, the whole completion alone.
 
     Raises:
-        QueueFull: nothing was asked.
+        QueueFull, Unavailable: nothing was asked.
         EngineFailed: the engine is down, or refuses the request.
     """
+    _refuse_unread(desk, body)
     with desk.queue.join(lane, person) as ticket:
         for before in ticket.wait(asked.gone):
             if body.stream:
@@ -55,6 +57,16 @@ def events(
     yield wire.envelope(CHUNK, body.model, asked.request_id) | sources
     if body.wants_usage:
         yield wire.counted(body.model, asked.request_id, asked.spent)
+
+
+def _refuse_unread(desk: Desk, body: Completion) -> None:
+    """A call that nobody reads would be shown as an answer."""
+    choice = (body.model_extra or {}).get("tool_choice")
+    if desk.assistant.no_tools and choice != "none":
+        raise Unavailable(
+            f"No tools can be called here. {desk.assistant.no_tools}",
+            fix="Until then, leave `tools` out, or set `tool_choice` to `none`.",
+        )
 
 
 def _about(asked: Asked, messages: Sequence[Said]) -> Asked:

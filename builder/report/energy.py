@@ -14,7 +14,7 @@ from typing import Any
 
 from lorekeeper import hardware
 from lorekeeper.artifacts import write_whole
-from lorekeeper.settings import Train
+from lorekeeper.settings import Energy as Rules
 from lorekeeper.store.rows import plain, revive
 
 FILE = "energy.json"
@@ -28,7 +28,7 @@ RAPL = Path("/sys/class/powercap")
 
 MEASURED_GPU = "measured: power of the GPU, as its driver tells"
 MEASURED_CPU = "measured: the processor's own counter (RAPL), without memory, disks and fans"
-SET = "assumed: LORE_TRAIN__WATTS"
+SET = "assumed: LORE_ENERGY__WATTS"
 ASSUMED = f"assumed: {WATTS_A_CORE:.0f} W for each core"
 
 
@@ -66,7 +66,7 @@ class Energy:
 
 
 @contextmanager
-def metered(work: Path, rules: Train, *, every: float = EVERY) -> Iterator[None]:
+def metered(work: Path, rules: Rules, *, every: float = EVERY) -> Iterator[None]:
     """Count what is used until the block ends, in `work`; an earlier attempt's use is added to."""
     work.mkdir(parents=True, exist_ok=True)
     meter = _Meter(work / FILE, rules)
@@ -98,7 +98,7 @@ def used(work: Path) -> Energy | None:
 class _Meter:
     """Adds up power over time."""
 
-    def __init__(self, file: Path, rules: Train) -> None:
+    def __init__(self, file: Path, rules: Rules) -> None:
         self._file = file
         self._rules = rules
         before = used(file.parent)
@@ -126,7 +126,7 @@ class _Meter:
         write_whole(self._file, json.dumps(plain(made)))
 
 
-def _counter(rules: Train) -> tuple[Callable[[float], float], str]:
+def _counter(rules: Rules) -> tuple[Callable[[float], float], str]:
     """What gives the joules of the last so many seconds, and how it knows."""
     if hardware.gpus() and hardware.gpu_watts():
         return lambda seconds: seconds * sum(hardware.gpu_watts()), MEASURED_GPU

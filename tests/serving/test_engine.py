@@ -15,10 +15,9 @@ import pytest
 from bot.demo.stage import free_port
 from lorekeeper import hardware
 from lorekeeper import settings as config
-from lorekeeper.domain import Adapter, Evaluation, Outcome, Verdict
 from lorekeeper.errors import AlreadyRunning, BadInput, MissingPart, NotFound, NotReachable
 from lorekeeper.up import Supervisor
-from serving import engine, memory
+from serving import engine, plan
 from serving.fake_engine import FakeEngine
 
 
@@ -56,7 +55,7 @@ def test_an_engine_that_dies_says_why(
     data: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies = [sys.executable, "-c", "raise SystemExit('too little memory')"]
-    monkeypatch.setattr(engine, "_embedded", lambda *_: dies)
+    monkeypatch.setattr(plan, "_embedded", lambda *_: dies)
     with pytest.raises(NotReachable, match="too little memory"):
         engine.start(settings(data, tiny), data)
 
@@ -74,34 +73,6 @@ def test_too_little_memory_is_told_before_anything_is_loaded(
     with pytest.raises(BadInput, match=r"needs 0\.0 GiB with 256 tokens"):
         engine.start(settings(data, tiny), data)
     assert not (data / "logs").exists()
-
-
-def test_vllm_gets_room_for_the_adapters_that_serve(data: Path, tiny: Path) -> None:
-    python = data / "python"
-    python.touch()
-    wanted = settings(data, tiny, vllm_python=python, max_lora_rank=16)
-    needed = memory.needs(tiny, "float32", 256)
-
-    def flags(*ranks: int, on_gpu: bool = False) -> str:
-        room = engine.slots(wanted, [adapter(rank) for rank in ranks])
-        return " ".join(engine._vllm(wanted, tiny, needed, room, on_gpu=on_gpu))
-
-    assert "--max-lora-rank 16 --max-loras 2" in flags()
-    assert "--max-lora-rank 64 --max-loras 4" in flags(8, 48, 16)
-    assert "--enable-prefix-caching --enable-chunked-prefill" in flags()
-    assert "--enable-sleep-mode" not in flags(on_gpu=True)
-    wanted = settings(data, tiny, vllm_python=python, share_card="yes")
-    assert "--enable-sleep-mode" in flags(on_gpu=True)
-    assert "--enable-sleep-mode" not in flags(on_gpu=False)
-
-
-def adapter(rank: int) -> Adapter:
-    scores = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
-    return Adapter(
-        id=rank, name=f"v{rank}", run_id=1, dataset_id=1, base_model="tiny", hash="h", folder="f",
-        rank=rank, evaluation=scores, verdict=Verdict(outcome=Outcome.KEEP, reasons=()),
-        created_at=0.0,
-    )  # fmt: skip
 
 
 def test_an_engine_without_sleep_mode_is_stopped_and_started(data: Path, tiny: Path) -> None:

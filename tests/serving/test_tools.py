@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,23 @@ def test_what_the_engine_refuses_is_said_in_its_own_words(
         told = client.post("/v1/chat/completions", json=body, headers=headers)
     assert told.status_code == (200 if is_streamed else 400)
     assert "Refused, as scripted" in told.text
+
+
+@pytest.mark.parametrize(("choice", "status"), [(None, 501), ("auto", 501), ("none", 200)])
+def test_tools_of_a_model_whose_calls_nobody_reads_are_refused_in_words(
+    engine: Engine, speak: Speak, tmp_path: Path, choice: str | None, status: int
+) -> None:
+    fake = speak(Script())
+    index = index_of([said("To deploy billing, run make ship.")], tmp_path)
+    answering = replace(assistant(index, fake.url), no_tools="Name a parser.")
+    body = {"messages": TURNS, "tools": [TOOL]} | ({"tool_choice": choice} if choice else {})
+    with TestClient(gateway.create(answering, engine, key=KEY)) as client:
+        told = client.post(
+            "/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {KEY}"}
+        )
+    assert told.status_code == status
+    assert ("Name a parser." in told.text) is (status == 501)
+    assert bool(fake.heard) is (status == 200)
 
 
 def test_another_client_calls_its_tool_and_answers_with_the_result(
