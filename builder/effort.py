@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from builder.plan.shape import Shape
 from builder.recipes import Recipe
+from builder.shape import Shape
 
 RANKS = (8, 16, 32, 64, 128, 256)
 BITS_PER_NUMBER = 2.0
@@ -100,13 +100,17 @@ def _accumulation(recipe: Recipe, facts: Facts) -> tuple[int | None, str]:
 
 def _rows_per_step(facts: Facts) -> int:
     """4 to 16: at least 16 steps a pass where there are rows for it."""
-    return max(4, min(16, 2 ** int(math.log2(max(1, facts.rows / 16)))))
+    fitting: int = 2 ** int(math.log2(max(1, facts.rows / 16)))
+    return max(4, min(16, fitting))
 
 
 def _epochs(recipe: Recipe, facts: Facts) -> tuple[float | None, str]:
     seen = SEEN[recipe.effort]
     epochs = min(MOST_EPOCHS[recipe.effort], max(1.0, round(seen / facts.rows, 1)))
-    return epochs, f"{recipe.effort} aims at {seen} rows seen, in at most {MOST_EPOCHS[recipe.effort]:g} passes"
+    return (
+        epochs,
+        f"{recipe.effort} aims at {seen} rows seen, in at most {MOST_EPOCHS[recipe.effort]:g} passes",
+    )
 
 
 def _learning_rate(recipe: Recipe, facts: Facts) -> tuple[float | None, str]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, select
 from builder import recipes
 from builder.freeze import freeze, trainable
 from lorekeeper import models
-from lorekeeper.domain import DatasetVersion, PairState, Run, RunState
+from lorekeeper.domain import DatasetVersion, Goal, PairState, Run, RunState
 from lorekeeper.errors import AlreadyRunning, BadInput
 from lorekeeper.settings import Settings
 from lorekeeper.store import pairs, reading, runs
@@ -25,11 +25,12 @@ def request(
     recipe: str | None = None,
     options: Mapping[str, Any] | None = None,
     channel: str | None = None,
+    goal: Goal = Goal.ADAPTER,
 ) -> Run:
     """Freeze the approved pairs and queue a run on them.
 
-    `recipe` is a recipe's name (default: `LORE_TRAIN__RECIPE`), `options` change its fields, and
-    `channel` is where the run's one message will be.
+    `recipe` is a recipe's name (default: `LORE_TRAIN__RECIPE`), `options` change its fields,
+    `channel` is where the run's one message will be, and `goal` is what the run is for.
 
     Raises:
         AlreadyRunning: a run waits or works already; names it.
@@ -48,7 +49,8 @@ def request(
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)
-        _refuse_again(db, version, name, wanted, base)
+        if goal is Goal.ADAPTER:
+            _refuse_again(db, version, name, wanted, base)
         return runs.queue(
             db,
             dataset_id=version.id,
@@ -57,6 +59,7 @@ def request(
             base_model=base,
             requested_by=by,
             channel=channel,
+            goal=goal,
         )
 
 
@@ -95,7 +98,7 @@ def _refuse_again(
     """The same data with the same recipe gives the same adapter; a failed run may be tried again."""
     for run in runs.of_dataset(db, version.id):
         same = (run.recipe, dict(run.options), run.base_model) == (recipe, options, base)
-        if run.state is RunState.DONE and same:
+        if run.state is RunState.DONE and run.goal is Goal.ADAPTER and same:
             raise BadInput(
                 f"Nothing is new since run {run.id}: it used the same {version.train + version.heldout} pairs ({version.name}) and the same recipe.",
                 fix="Approve more answers, or choose another recipe or option.",

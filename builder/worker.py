@@ -121,8 +121,7 @@ class Worker:
         with self.engine.begin() as db:
             now = runs.get(db, run.id)
             if ended == "by itself" and code == 0:
-                adapter = json.loads(told[-1])["adapter_id"]
-                runs.finish(db, run.id, self.name, RunState.DONE, adapter_id=adapter)
+                runs.finish(db, run.id, self.name, RunState.DONE, **json.loads(told[-1]))
             elif now.cancel_requested_by:
                 runs.finish(db, run.id, self.name, RunState.CANCELLED)
             elif ended == "stopping":

@@ -6,11 +6,12 @@ values a layer keeps for its gradients) is corrected by a factor that a probe me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from builder.plan.shape import Shape
+from builder.encode import Example
 from builder.recipes import Recipe
+from builder.shape import Shape
 
 NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 """Bits of one NF4 number with double quantisation: 4, an 8-bit scale for each block of 64, and a
@@ -18,8 +19,7 @@ NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 ADAMW, ADAMW_8BIT = 8, 2  # bytes of state for each number that learns: two moments in 32 or 8 bits
 FLOAT32 = 4
 LOGITS = 3  # copies at the peak: the logits, their float32 softmax, and its gradient
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM's kernels know
-TOKENS_STEP = 64  # a max_tokens that is proposed is a multiple of this
+CHECKPOINTS = 3  # two are kept, and the next is written before the oldest goes
 
 Parts = Mapping[str, int]
 
@@ -35,49 +35,62 @@ class Device:
     factor: float = 1.0  # measured activations and logits, over those reckoned here
 
 
-def training(shape: Shape, recipe: Recipe, tokens: int, device: Device) -> Parts:
-    """Bytes at the peak of a step whose largest batch holds `tokens` tokens, padding included."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The largest that a run computes at once."""
+
+    tokens: int
+    learned: int  # of them; logits are made for these alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """How many bytes a recipe takes on top of what the process holds, for these rows on this device."""
+
+    shape: Shape
+    rows: Sequence[Example]  # shortest first
+    device: Device
+
+    def __call__(self, recipe: Recipe) -> int:
+        return sum(self.parts(recipe).values()) - self.device.process
+
+    def parts(self, recipe: Recipe) -> Parts:
+        return training(self.shape, recipe, self.batch(recipe), self.device)
+
+    def batch(self, recipe: Recipe) -> Batch:
+        """The longest rows together."""
+        fitting = [row for row in self.rows if len(row.input_ids) <= recipe.max_tokens]
+        largest = fitting[-recipe.batch_size :]
+        longest = max((len(row.input_ids) for row in largest), default=recipe.max_tokens)
+        return Batch(tokens=len(largest) * longest, learned=sum(row.learned for row in largest))
+
+
+def training(shape: Shape, recipe: Recipe, batch: Batch, device: Device) -> Parts:
+    """Bytes at the peak of a step, by part; parts of nothing are left out."""
     learns = shape.trainable(recipe)
     parts = {
         "weights": _weights(shape, recipe, device),
         "adapter": FLOAT32 * shape.adapter(recipe) if recipe.trains == "adapter" else 0,
         "gradients": FLOAT32 * learns,
         "optimiser": (ADAMW_8BIT if device.gpu else ADAMW) * learns,
-        "activations": round(device.factor * _activations(shape, tokens, device)),
-        "logits": round(device.factor * LOGITS * FLOAT32 * tokens * shape.vocabulary),
+        "activations": round(device.factor * _activations(shape, batch.tokens, device)),
+        "logits": round(device.factor * LOGITS * FLOAT32 * batch.learned * shape.vocabulary),
         "process": device.process,
     }
     return {name: size for name, size in parts.items() if size}
 
 
-def largest(
-    recipe: Recipe, free: int, needs: Callable[[Recipe], int], *, adapter: bool = True
-) -> list[str]:
-    """Settings each of which alone makes the run fit into `free` bytes, as `name=value`.
-
-    `needs` tells the bytes of a recipe. Where no single one is enough, the smallest run of all is
-    named if that fits, and nothing otherwise.
-    """
-    changes = [_batch(recipe, free, needs), _tokens(recipe, free, needs)]
-    if adapter:
-        changes.append(_rank(recipe, free, needs))
-    if recipe.quantization == "none" and adapter:
-        changes.append(_changed(recipe, free, needs, quantization="nf4"))
-    alone = [change for change in changes if change]
-    if alone:
-        return alone
-    smallest = {"batch_size": 1, "rank": 8, "quantization": "nf4"} if adapter else {"batch_size": 1}
-    least = recipe.model_copy(update=smallest)
-    if needs(least) <= free:
-        return [" ".join(f"{name}={value}" for name, value in smallest.items())]
-    shorter = _tokens(least, free, needs)
-    return [" ".join([*(f"{n}={v}" for n, v in smallest.items()), shorter])] if shorter else []
+def disk(shape: Shape, recipe: Recipe, device: Device) -> int:
+    """Bytes that checkpoints and the result take: twice, in the run's folder and in the store."""
+    learns = shape.trainable(recipe)
+    state = ADAMW_8BIT if device.gpu else ADAMW
+    return learns * (CHECKPOINTS * (FLOAT32 + state) + 2 * FLOAT32)
 
 
-def calibrated(device: Device, shape: Shape, recipe: Recipe, tokens: int, peak: int) -> Device:
-    """The device with the factor that makes the reckoning give `peak` for the probe's largest batch."""
+def calibrated(device: Device, shape: Shape, recipe: Recipe, batch: Batch, peak: int) -> Device:
+    """The device with the factor that makes the reckoning give `peak` bytes for the probe's batch."""
     plain = replace(device, factor=1.0)
-    parts = training(shape, recipe, tokens, plain)
+    parts = training(shape, recipe, batch, plain)
     moving = parts["activations"] + parts["logits"]
     fixed = sum(parts.values()) - moving
     return replace(device, factor=max(0.05, (peak - fixed) / moving))
@@ -103,32 +116,3 @@ def _activations(shape: Shape, tokens: int, device: Device) -> int:
     block = 15 * shape.hidden + 4 * shape.keys + 4 * shape.intermediate
     kept = shape.layers * shape.hidden + block if device.gpu else shape.layers * block
     return tokens * kept * device.compute_bytes
-
-
-def _batch(recipe: Recipe, free: int, needs: Callable[[Recipe], int]) -> str:
-    for size in range(recipe.batch_size - 1, 0, -1):
-        if change := _changed(recipe, free, needs, batch_size=size):
-            return change
-    return ""
-
-
-def _tokens(recipe: Recipe, free: int, needs: Callable[[Recipe], int]) -> str:
-    first = (recipe.max_tokens - 1) // TOKENS_STEP * TOKENS_STEP
-    for tokens in range(first, TOKENS_STEP - 1, -TOKENS_STEP):
-        if change := _changed(recipe, free, needs, max_tokens=tokens):
-            return change
-    return ""
-
-
-def _rank(recipe: Recipe, free: int, needs: Callable[[Recipe], int]) -> str:
-    for rank in reversed([rank for rank in RANKS if rank < recipe.rank]):
-        if change := _changed(recipe, free, needs, rank=rank):
-            return change
-    return ""
-
-
-def _changed(recipe: Recipe, free: int, needs: Callable[[Recipe], int], **change: object) -> str:
-    """The change as it is typed, or "" where it is not enough."""
-    if needs(recipe.model_copy(update=change)) > free:
-        return ""
-    return " ".join(f"{name}={value}" for name, value in change.items())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.recipes import Recipe
+from lorekeeper.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class Shape:
         return self.adapter(recipe)
 
 
-def shape(base: Path) -> Shape:
+def of(base: Path) -> Shape:
     """Build the architecture without memory for its weights (torch's meta device), and count.
 
     Raises:
@@ -63,8 +64,6 @@ def shape(base: Path) -> Shape:
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
-
-    from lorekeeper.errors import BadInput
 
     try:
         config = AutoConfig.from_pretrained(base)
