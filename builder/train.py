@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import cards, dataset, evaluate, gate, instruction, plan
+from builder import cards, dataset, evaluate, gate, instruction
 from builder.fit import ADAPTER, Fitted
 from builder.job import Job, open_job
 from builder.library import Library
+from builder.plan.make import settle
 from builder.recipes import Recipe
 from lorekeeper import hardware, identity
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
@@ -81,7 +82,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     artifacts = ArtifactStore(settings.store.data)
 
     # What it will take: stored and shown before anything is trained, refused where it will not fit.
-    job = plan.settle(job, partial(_keep_plan, engine, run_id, worker))
+    job = settle(job, partial(_keep_plan, engine, run_id, worker))
     recipe = job.recipe
 
     # Train in the recipe's way, unless an earlier attempt did.
@@ -143,7 +144,7 @@ def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> dict[
         return {"adapter_id": run(engine, settings, run_id, worker).id}
     job = open_job(engine, settings, run_id, worker)
     with _full_disk_is_said(job.work):
-        job = plan.settle(job, partial(_keep_plan, engine, run_id, worker))
+        job = settle(job, partial(_keep_plan, engine, run_id, worker))
         return {"found": GOALS[goal](job)}
 
 

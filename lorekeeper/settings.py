@@ -178,7 +178,7 @@ class Train(Section):
     """How adapters are made and judged."""
 
     recipe: str = "qlora"
-    """The recipe that `/lore retrain` uses when none is named."""
+    """The recipe that `/lore retrain` and `lore train` use when none is named."""
     heldout: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
     """Share of conversations that are never trained on and that judge every adapter."""
     split: Literal["random", "time"] = "random"

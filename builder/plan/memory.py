@@ -58,10 +58,11 @@ class Needs:
         return training(self.shape, recipe, self.batch(recipe), self.device)
 
     def batch(self, recipe: Recipe) -> Batch:
-        """The longest rows together."""
+        """The longest rows together; the shortest, where `max_tokens` would leave out all."""
+        size = recipe.batch_size
         fitting = [row for row in self.rows if len(row.input_ids) <= recipe.max_tokens]
-        largest = fitting[-recipe.batch_size :]
-        longest = max((len(row.input_ids) for row in largest), default=recipe.max_tokens)
+        largest = fitting[-size:] or self.rows[:size]
+        longest = max(len(row.input_ids) for row in largest)
         return Batch(tokens=len(largest) * longest, learned=sum(row.learned for row in largest))
 
 
