@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import cards, dataset, evaluate, gate, instruction
+from builder import cards, curve, dataset, evaluate, gate, instruction
 from builder.fit import ADAPTER, Fitted
 from builder.job import Job, open_job
 from builder.library import Library
@@ -58,7 +58,7 @@ TRAINED = "trained.json"  # written last into the work folder: what training did
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
 WAYS: Mapping[str, Callable[[Job], Fitted]] = {"instruction": instruction.train}
 # What else a run can be for than an adapter. Each says in words what it found.
-GOALS: Mapping[Goal, Callable[[Job], str]] = {Goal.PLAN: lambda _: ""}
+GOALS: Mapping[Goal, Callable[[Job], str]] = {Goal.PLAN: lambda _: "", Goal.CURVE: curve.draw}
 
 
 def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter:
@@ -144,7 +144,7 @@ def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> dict[
         return {"adapter_id": run(engine, settings, run_id, worker).id}
     job = open_job(engine, settings, run_id, worker)
     with _full_disk_is_said(job.work):
-        job = settle(job, partial(_keep_plan, engine, run_id, worker))
+        settle(job, partial(_keep_plan, engine, run_id, worker))
         return {"found": GOALS[goal](job)}
 
 

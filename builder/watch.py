@@ -11,7 +11,6 @@ from typing import Any
 from transformers import TrainerCallback
 
 from builder.job import Report
-from lorekeeper import hardware
 from lorekeeper.domain import Progress, Stage
 from lorekeeper.errors import BadInput, Cancelled
 
@@ -71,7 +70,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 loss=self._loss,
                 tokens_per_second=self._tokens_per_step / pace if pace else None,
                 seconds_left=pace * (state.max_steps - state.global_step) if pace else None,
-                memory=hardware.taken_memory(),
             )
         )
         if run.cancel_requested_by:

@@ -270,7 +270,7 @@ class Progress:
     loss: float | None = None
     tokens_per_second: float | None = None
     seconds_left: float | None = None
-    memory: int | None = None  # bytes that training takes now, on the GPU where there is one
+    memory: int | None = None  # bytes, the most that training has held
     note: str = ""
 
 

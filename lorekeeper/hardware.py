@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -28,17 +26,6 @@ def free_memory() -> int | None:
         return None
     lines = dict(line.split(":", 1) for line in about.read_text().splitlines())
     return int(lines["MemAvailable"].split()[0]) * 2**10
-
-
-def taken_memory() -> int | None:
-    """Bytes that this process takes: on the GPU where torch uses one, else of main memory (Linux)."""
-    torch = sys.modules.get("torch")  # looking must not load it
-    if torch is not None and torch.cuda.is_available():
-        return int(torch.cuda.memory_reserved())
-    about = Path("/proc/self/statm")
-    if not about.is_file():
-        return None
-    return int(about.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @cache

@@ -9,8 +9,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder import effort, evaluate, fit, instruction, shape
@@ -20,12 +20,23 @@ from builder.job import Job
 from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
 from builder.plan.rows import Counted
+from builder.shape import Shape
 from lorekeeper import hardware
 from lorekeeper.domain import Arm, Plan, Progress, Run, Stage
 from lorekeeper.errors import BadInput
 from lorekeeper.store import deployments, reading
 
 HOPEFUL = 0.25  # of the reckoned activations: what does not even fit with these is not probed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A job whose recipe is complete, and what it was completed from."""
+
+    job: Job
+    counted: Counted
+    shape: Shape
+    chosen: tuple[Choice, ...]
 
 
 def settle(job: Job, keep: Callable[[Plan], Run]) -> Job:
@@ -38,20 +49,34 @@ def settle(job: Job, keep: Callable[[Plan], Run]) -> Job:
     """
     began = time.monotonic()
     job.report(Progress(stage=Stage.PREPARING, note="counting tokens"))
-    counted = rows.count(_examples(job), job.recipe.max_tokens)
-    counting = time.monotonic() - began
-    built = shape.of(job.base)
-    recipe, chosen = effort.dial(job.recipe, _facts(job, counted, built))
-    job = replace(job, recipe=recipe)
+    settled = dialled(job)
     if job.run.plan is not None:
-        return job
-    needs = Needs(shape=built, rows=counted.fitting, device=_device())
-    return replace(job, run=keep(_plan(job, counted, needs, chosen, counting)))
+        return settled.job
+    plan = _plan(settled, counting=time.monotonic() - began)
+    return replace(settled.job, run=keep(plan))
 
 
-def _plan(
-    job: Job, counted: Counted, needs: Needs, chosen: Sequence[Choice], counting: float
-) -> Plan:
+def dialled(job: Job) -> Settled:
+    """Count the job's rows, and fill in what neither its recipe nor a person set.
+
+    Raises:
+        BadInput: no row fits into the recipe's `max_tokens`.
+    """
+    counted = rows.count(_examples(job), job.recipe.max_tokens)
+    built = shape.of(job.base)
+    facts = Facts(
+        rows=len(counted.fitting),
+        answer_tokens=counted.answer_tokens,
+        shape=built,
+        most_rank=job.settings.serving.max_lora_rank,
+    )
+    recipe, chosen = effort.dial(job.recipe, facts)
+    return Settled(job=replace(job, recipe=recipe), counted=counted, shape=built, chosen=chosen)
+
+
+def _plan(settled: Settled, *, counting: float) -> Plan:
+    job, counted = settled.job, settled.counted
+    needs = Needs(shape=settled.shape, rows=counted.fitting, device=_device())
     hopeful = replace(needs, device=replace(needs.device, factor=HOPEFUL))
     fits.refuse_memory(job.recipe, hopeful, longest=counted.longest)
     disk_free = shutil.disk_usage(job.work).free
@@ -77,7 +102,7 @@ def _plan(
         seconds={"preparing": counting, **_seconds(job, counted, steps, trained, judged)},
         disk=disk,
         disk_free=disk_free,
-        chosen=tuple(map(str, chosen)),
+        chosen=tuple(map(str, settled.chosen)),
         probed=trained.steps,
     )
 
@@ -87,15 +112,6 @@ def _examples(job: Job) -> list[Example]:
 
     tokenizer = AutoTokenizer.from_pretrained(job.base)
     return instruction.examples(job.train, job.recipe, job.library, tokenizer)
-
-
-def _facts(job: Job, counted: Counted, built: shape.Shape) -> Facts:
-    return Facts(
-        rows=len(counted.fitting),
-        answer_tokens=counted.answer_tokens,
-        shape=built,
-        most_rank=job.settings.serving.max_lora_rank,
-    )
 
 
 def _device() -> Device:
