@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import aware, dataset, evaluate, gate, instruction, recipes, stages
-from builder.fit import ADAPTER, Fitted
+from builder import aware, dataset, evaluate, gate, instruction, recipes, stages, trackers
+from builder.fit import ADAPTER, BEST, START, Fitted
 from builder.job import Job
 from builder.library import Library, open_library
 from builder.report import card, energy, evidence, extremes, provenance
@@ -75,6 +75,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         return recorded
     recipe = recipes.load(asked.recipe, asked.options, data=settings.store.data)
     recipes.refuse_unservable(recipe, settings.serving)
+    trackers.refuse_missing(settings.train.trackers)
     report(Progress(stage=Stage.PREPARING, note="reading the dataset and the index"))
     artifacts = ArtifactStore(settings.store.data)
     folder = artifacts.open(frozen.folder)
@@ -102,6 +103,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         with _full_disk_is_said(work):
             fitted = WAYS[recipe.way](job)
             write_whole(work / TRAINED, json.dumps(asdict(fitted)))
+        _clear(work)
 
     # Compare all arms at the precision that is served, and judge.
     judged = _load_judged(base, work / ADAPTER, settings)
@@ -163,6 +165,15 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             deployments.deploy(db, adapter_id=adapter.id, by="gate", why=verdict.reasons[0])
     log.info("run finished", run=run_id, adapter=adapter.name, verdict=verdict.outcome.value)
     return adapter
+
+
+def _clear(work: Path) -> None:
+    """Remove what a run only goes on from."""
+    for folder in work.rglob("checkpoint-*"):
+        shutil.rmtree(folder)
+    for name in (START, BEST):
+        for file in work.rglob(name):
+            file.unlink()
 
 
 @contextmanager
