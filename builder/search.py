@@ -13,6 +13,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,10 +144,10 @@ def _try_settings(job: Job, study: optuna.Study, space: _Space, folder: Path) ->
     learned, judging = _parts(job)
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     while (done := len(study.get_trials(states=ended))) < job.settings.train.search_trials:
-        study.optimize(
-            lambda trial, done=done: _trial(job, space, trial, learned, judging, folder, done),
-            n_trials=1,
+        one = partial(
+            _trial, job, space, learned=learned, judging=judging, folder=folder, done=done
         )
+        study.optimize(one, n_trials=1)
 
 
 def _trial(

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import Engine
 
 from builder import aware, curve, dataset, evaluate, gate, instruction, stages
-from builder.fit import ADAPTER, Fitted
+from builder.fit import ADAPTER, BEST, START, Fitted
 from builder.job import FOUND, Job, open_job
 from builder.library import Library
 from builder.plan.make import settle
@@ -86,6 +86,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         with _full_disk_is_said(work):
             fitted = WAYS[recipe.way](job)
             write_whole(work / TRAINED, json.dumps(asdict(fitted)))
+        _clear(work)
 
     # Compare all arms at the precision that is served, and judge.
     judged = evaluate.load_judged(base, work / ADAPTER, settings)
@@ -168,6 +169,15 @@ def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
 def _keep_plan(engine: Engine, run_id: int, worker: str, made: Plan) -> Run:
     with engine.begin() as db:
         return runs.planned(db, run_id, worker, made)
+
+
+def _clear(work: Path) -> None:
+    """Remove what a run only goes on from."""
+    for folder in work.rglob("checkpoint-*"):
+        shutil.rmtree(folder)
+    for name in (START, BEST):
+        for file in work.rglob(name):
+            file.unlink()
 
 
 @contextmanager

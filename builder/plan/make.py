@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import aware, effort, evaluate, fit, shape
+from builder import aware, effort, evaluate, fit, shape, weights
 from builder.effort import Choice, Facts
 from builder.encode import Example
 from builder.job import Job
@@ -121,7 +121,7 @@ def _device() -> Device:
     gpu = torch.cuda.is_available()
     return Device(
         gpu=gpu,
-        compute_bytes=fit.compute_type().itemsize,
+        compute_bytes=weights.compute_type().itemsize,
         free=hardware.free_gpu_memory()[0] if gpu else hardware.free_memory(),
         process=0 if gpu else psutil.Process().memory_info().rss,
     )
