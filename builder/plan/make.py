@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import aware, effort, evaluate, fit, shape, weights
+from builder import aware, effort, fit, shape, weights
 from builder.effort import Choice, Facts
 from builder.encode import Example
+from builder.guards import ask
 from builder.job import Job
 from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
@@ -165,7 +166,7 @@ def _seconds(
         "training": one_pass * steps * per_step / len(counted.fitting),
         "checkpoints": trained.checkpoint_seconds * (1 + steps // job.recipe.checkpoint_steps),
         "scoring": arms * questions * judged.row_seconds
-        + 2 * len(evaluate.probe()) * judged.general_seconds,
+        + 2 * ask.asked(job.train, job.heldout, job.settings.train).rows * judged.general_seconds,
         "answering": len(Arm) * judged.writing_seconds,
     }
 
