@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.rig.pulled import pulled
 from bench.rig.taught import QUESTIONS
 from bot.demo.stage import free_port
 from lorekeeper import models
@@ -117,7 +118,7 @@ def _kill(assistant: Assistant, running: RunningEngine) -> tuple[list[Answer], f
 
 
 def _answer(assistant: Assistant, question: str) -> Answer:
-    *_, last = assistant.answer(Asked(question=question))
+    *_, last = pulled(assistant.answer(Asked(question=question)))
     assert last.answer is not None
     return last.answer
 

@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.labelled.handbook import ANSWERED, PASSAGES
+from bench.rig.pulled import pulled
 from bot.demo.stage import free_port
 from lorekeeper import models, store, telemetry
 from lorekeeper.artifacts import ArtifactStore
@@ -223,14 +224,14 @@ def _conversations(url: str, folder: Path) -> list[Asking]:
     for question, _ in ANSWERED:
         sent: list[chat.Request] = []
 
-        def note(
+        async def note(
             request: chat.Request, sent: list[chat.Request] = sent
-        ) -> Generator[str, None, None]:
+        ) -> AsyncGenerator[str, None]:
             sent.append(request)
             yield "Noted."
 
         writing = replace(_assistant(index, url), speak=note)
-        list(writing.answer(Asked(question=question)))
+        list(pulled(writing.answer(Asked(question=question))))
         if sent:
             hits = index.search(question, scopes=Asked(question="").scopes, k=7)
             asking.append(

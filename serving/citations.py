@@ -10,8 +10,9 @@ one of the two has, is no support, however many words are shared.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 from lorekeeper.domain import Citation, Passage
@@ -23,6 +24,7 @@ FEWEST = 3  # content words; with fewer, nothing can be told
 PAIRS = 2  # neighbouring words that sentence and passage must share
 STEM = 6  # letters of a word that count: "renewed" and "renewal" are one word
 QUOTE = 160  # characters of a passage that a citation shows
+READ = 1_024  # passages of which is remembered what they say
 FENCE = "```"
 # What the model took for a citation; a Markdown link's text is none, nor is an index in code.
 _NUMBER = re.compile(r"^\[\d{1,3}(?:, ?\d{1,3})*\](?!\() ?| ?\[\d{1,3}(?:, ?\d{1,3})*\](?!\()")
@@ -40,31 +42,38 @@ _COMMON = frozenset(
 
 @dataclass(slots=True)
 class Citer:
-    """Takes an answer piece by piece, and gives it back as it comes; a number follows its sentence."""
+    """Takes an answer piece by piece, and gives it back as it comes; a number follows its sentence.
+
+    The words come at once, but for what may still turn out to be a number or code.
+    """
 
     passages: Sequence[Passage]
     used: dict[int, str] = field(default_factory=dict)  # number to the first sentence it supports
     _held: str = ""  # the sentence that is being written
     _told: int = 0  # how many characters of it are out
 
-    def cite(self, pieces: Iterable[str]) -> Iterator[str]:
-        """The words at once, but for what may still turn out to be a number or code."""
-        for piece in pieces:
-            self._held += piece
-            yield from filter(None, self._ready(last=False))
-        yield from filter(None, self._ready(last=True))
-
-    def _ready(self, *, last: bool) -> Iterator[str]:
+    def take(self, piece: str) -> str:
         """Finished sentences with their number, then what is certain of the one that goes on."""
-        parts = _with_code_whole(sentences(self._held))
-        finished = parts if last else parts[:-1]
-        for part in finished:
-            yield self._with_number(part)[self._told :]
-            self._told = 0
-        self._held = "".join(parts[len(finished) :])
+        if not piece:
+            return ""
+        parts = _with_code_whole(sentences(self._held + piece))
+        finished = self._finished(parts[:-1])
+        self._held = parts[-1]
         certain = _certain(self._held)
-        yield certain[self._told :]
+        ready = finished + certain[self._told :]
         self._told = max(self._told, len(certain))
+        return ready
+
+    def rest(self) -> str:
+        """What was held back, when no more comes."""
+        return self._finished(_with_code_whole(sentences(self._held)))
+
+    def _finished(self, parts: Sequence[str]) -> str:
+        told = ""
+        for part in parts:
+            told += self._with_number(part)[self._told :]
+            self._told = 0
+        return told
 
     def _with_number(self, sentence: str) -> str:
         if sentence.startswith(FENCE):
@@ -130,13 +139,19 @@ class _Said:
 def _support(claim: _Said, passage: str) -> float:
     """Share of the claim's distinct content words that a sentence of the passage holds, at best, or two
     in a row, less `ACROSS`; 0 where something speaks against it."""
-    parts = [_Said.of(part) for part in sentences(passage)]
+    parts = said_in(passage)
     wanted = set(claim.content)
     nearest = max(parts, key=lambda part: len(wanted & set(part.content)), default=None)
     if nearest is None or nearest.negated != claim.negated:
         return 0.0
     across = [_share(claim, one + other) - ACROSS for one, other in pairwise(parts)]
     return max([*(_share(claim, part) for part in parts), *across])
+
+
+@lru_cache(maxsize=READ)
+def said_in(passage: str) -> tuple[_Said, ...]:
+    """What each sentence says: read once, compared with every sentence of an answer."""
+    return tuple(map(_Said.of, sentences(passage)))
 
 
 def _share(claim: _Said, said: _Said) -> float:

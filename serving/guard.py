@@ -8,8 +8,7 @@ anything that the model was shown), the third shows what a channel's curators wr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 RECITED = 8  # words of the instructions in a row that are a recital; fewer happen by chance
@@ -21,31 +20,44 @@ _URL = re.compile(r"[a-z][a-z+.-]*://[^\s<>)\]\"'`|]+", re.IGNORECASE)
 _WORDS = re.compile(r"\s*\S+\s*|\s+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Guard:
-    """Stands between a model and whoever reads it."""
+    """Stands between a model and whoever reads it, for one answer."""
 
     known: tuple[str, ...]
     """Texts whose addresses may be repeated: the question and the passages."""
     instructions: str
     """What is not to be recited."""
+    _half: str = ""  # a word that is not here whole
+    _run: list[str] = field(default_factory=list)  # words that may become a recital
 
-    def clean(self, pieces: Iterable[str]) -> Iterator[str]:
+    def take(self, piece: str) -> str:
         """Whole words, as soon as each is finished; a run of the instructions waits for its end."""
-        run: list[str] = []  # words that may become a recital
-        for word in _whole_words(pieces):
-            run.append(self._allowed(word))
-            if self._recites(run):
-                continue
-            if len(run) > RECITED:
-                yield f"{NOT_RECITED} "
-                run = run[-1:]
-            while run and not self._recites(run):
-                yield run.pop(0)
-        if len(run) >= RECITED:
-            yield NOT_RECITED
-        else:
-            yield from run
+        self._half += piece
+        end = max((at for at, sign in enumerate(self._half, 1) if sign.isspace()), default=0)
+        whole, self._half = self._half[:end], self._half[end:]
+        return "".join(map(self._next, _WORDS.findall(whole)))
+
+    def rest(self) -> str:
+        """What was held back, when no more comes."""
+        ready = "".join(map(self._next, _WORDS.findall(self._half)))
+        held = NOT_RECITED if len(self._run) >= RECITED else "".join(self._run)
+        self._half, self._run = "", []
+        return ready + held
+
+    def _next(self, word: str) -> str:
+        """What is ready to be shown when this word has come."""
+        run = self._run
+        run.append(self._allowed(word))
+        if self._recites(run):
+            return ""
+        shown = ""
+        if len(run) > RECITED:
+            shown = f"{NOT_RECITED} "
+            del run[:-1]
+        while run and not self._recites(run):
+            shown += run.pop(0)
+        return shown
 
     def _allowed(self, word: str) -> str:
         quiet = _BROADCAST.sub(lambda found: found[2] or found[1], word).replace("<!", "")
@@ -58,17 +70,6 @@ class Guard:
     def _recites(self, run: list[str]) -> bool:
         said = _plain("".join(run))
         return bool(said) and f" {said} " in f" {_known(self.instructions)} "
-
-
-def _whole_words(pieces: Iterable[str]) -> Iterator[str]:
-    """Words with the white space around them; the last one when nothing follows it any more."""
-    held = ""
-    for piece in pieces:
-        held += piece
-        end = max((at for at, sign in enumerate(held, 1) if sign.isspace()), default=0)
-        yield from _WORDS.findall(held[:end])
-        held = held[end:]
-    yield from _WORDS.findall(held)
 
 
 @lru_cache(maxsize=256)
