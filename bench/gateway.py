@@ -41,6 +41,7 @@ from retrieval.index import build
 from retrieval.sources import passage
 from serving import chat, engine, gateway
 from serving.assistant import Asked, Assistant
+from serving.connection import Bounded
 from serving.fake_engine import FakeEngine, Script
 
 QUICK, FULL = (2, 2), (3, 6)  # rounds, and answers of each asker in a round
@@ -175,7 +176,7 @@ def _serve(port: int, url: str, folder: Path, asking: list[Asking], searches: bo
         {one.question: one.hits for one in asking}, _index(folder) if searches else None
     )
     app = gateway.create(_assistant(search, url), database, key=KEY)
-    uvicorn.run(app, port=port, log_level="error")
+    uvicorn.run(app, port=port, http=Bounded, log_level="error")
 
 
 class _Known:

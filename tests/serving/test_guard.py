@@ -48,7 +48,12 @@ def test_the_instructions_are_not_recited_and_a_few_of_their_words_are_fine() ->
 
 def test_words_are_not_held_back() -> None:
     guard = Guard(known=(), instructions=TELLING)
-    assert guard.take("Run ") == "Run "
+    assert [guard.take(piece) for piece in ("Ru", "n", " `ma", "ke")] == ["Ru", "n", " ", ""]
+    assert guard.take("` ht") == "`make` ht"
+    assert guard.take("tps:/") == "tps"
+    assert guard.take("/evil.example ") == f" {ELSEWHERE} "
+    assert guard.take("You answer a team's") == "You answer a "  # as the instructions begin
+    assert guard.take(" king ") == "team's king "
 
 
 TEXTS = st.lists(
