@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.labelled.handbook import ANSWERED, PASSAGES
+from bench.rig.pulled import pulled
 from bot.demo.stage import free_port
 from lorekeeper import models, prompt
 from lorekeeper.domain import BASE_NAME, Passage, PassageKind
@@ -133,10 +133,9 @@ def _ask(url: str, name: str, messages: Sequence[Any], words: int) -> tuple[str,
     first = 0.0
     request = chat.Request(
         url=url, model=name, messages=messages, max_tokens=words, patience=PATIENCE,
-        gone=threading.Event(),
     )  # fmt: skip
     said = []
-    with closing(chat.stream(request)) as pieces:
+    with closing(pulled(chat.stream(request))) as pieces:
         for piece in pieces:
             if piece and not first:
                 first = time.monotonic() - began

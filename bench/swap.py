@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from bench.rig import taught
+from bench.rig.pulled import pulled
 from bench.rig.readers import PATIENCE, Heard, asking
 from bot.demo.stage import free_port
 from lorekeeper import identity, models, prompt, store
@@ -195,11 +195,11 @@ def _first(url: str, topic: str, turns: int) -> float:
         kind=PassageKind.DOCUMENT, url="",
     )  # fmt: skip
     request = chat.Request(
-        url=url, model="base", max_tokens=2, patience=PATIENCE, gone=threading.Event(),
+        url=url, model="base", max_tokens=2, patience=PATIENCE,
         messages=prompt.messages(f"And what of limit {turns}?", passages=[source], turns=said),
     )  # fmt: skip
     began = time.monotonic()
-    pieces = chat.stream(request)
+    pieces = pulled(chat.stream(request))
     next(piece for piece in pieces if piece)
     took = time.monotonic() - began
     list(pieces)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from bench.rig.pulled import pulled
 from bench.rig.taught import QUESTIONS
 from lorekeeper import prompt
 from serving import chat
@@ -60,7 +61,7 @@ def one(traffic: Traffic, url: str, model: str, question: str, words: int) -> He
     asked, first, failure = time.monotonic(), None, ""
     said: list[str] = []
     try:
-        with closing(traffic.speak(request)) as pieces:
+        with closing(pulled(traffic.speak(request))) as pieces:
             for piece in pieces:
                 first = first or (time.monotonic() if piece else None)
                 said.append(piece)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, update
 
+from bench.rig.pulled import pulled
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Deployment, Ways
 from lorekeeper.errors import NotFound
@@ -182,9 +183,8 @@ def test_an_answer_that_began_by_the_old_adapter_ends_by_it(
     deployed(engine, "v1")
     made.look()
     old = made.served.name
-    answer = traffic.speak(
-        chat.Request(url=fake.url, model=old, messages=[], max_tokens=9, patience=5.0)
-    )
+    asked = chat.Request(url=fake.url, model=old, messages=[], max_tokens=9, patience=5.0)
+    answer = pulled(traffic.speak(asked))
     said = [next(answer)]
     deployed(engine, "v2")
     made.look()
