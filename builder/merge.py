@@ -26,7 +26,7 @@ def merge(adapter: Adapter, data: Path, target: Path, *, gguf: bool = False) -> 
 
     Raises:
         BadInput: the target is there already, the adapter is damaged or of another base, the sum is
-            no number, or GGUF is asked for a model that is no Llama.
+            no number, or GGUF is asked for a model of another family.
         NotFound, NotReachable, MissingPart: the adapter's folder or the base model is not there.
         NoSpace: the disk is full.
     """

@@ -24,6 +24,7 @@ LONGEST_REASON = 500  # characters
 AGAIN = "Ask again in a minute."
 Chunk = dict[str, Any]
 """OpenAI's `chat.completion.chunk`, as JSON."""
+_starting = threading.Lock()
 
 DATA, DONE = "data:", "[DONE]"  # of server-sent events, as OpenAI writes them
 
@@ -85,10 +86,10 @@ def chunks(request: Request) -> Generator[Chunk, None, None]:
     try:
         while (chunk := call.next()) is not None:
             yield chunk
+        if not request.gone.is_set():
+            call.check()
     finally:
         call.end()
-    if call.failure is not None:
-        raise call.failure
 
 
 class _Call:
@@ -98,7 +99,6 @@ class _Call:
         self._request = request
         self._pieces: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
         self._read_on: Future[None] | None = None
-        self.failure: EngineFailed | None = None
 
     def start(self) -> None:
         self._read_on = asyncio.run_coroutine_threadsafe(self._run(), _loop())
@@ -117,11 +117,14 @@ class _Call:
         if self._read_on is not None:
             self._read_on.cancel()
 
+    def check(self) -> None:
+        """At the end: raise what ended it, whatever that is. Silence would read as an answer without words."""
+        assert self._read_on is not None
+        self._read_on.result()
+
     async def _run(self) -> None:
         try:
             await self._read()
-        except EngineFailed as failure:
-            self.failure = failure
         finally:
             self._pieces.put(None)
 
@@ -187,9 +190,14 @@ def _is_end(reason: str | None) -> bool:
     return reason not in {None, "abort", "error"}
 
 
-@cache
 def _loop() -> asyncio.AbstractEventLoop:
     """One for the process: a hundred answers at once are a hundred tasks, not a hundred threads."""
+    with _starting:  # `cache` alone lets the first ones, when they come at once, make one each
+        return _the_loop()
+
+
+@cache
+def _the_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="engine calls", daemon=True).start()
     return loop
