@@ -29,11 +29,12 @@ from bot.demo.stage import free_port
 from lorekeeper import identity, models, prompt, store
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Passage, PassageKind
+from lorekeeper.promotion import promote
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import deployments, reading
 from serving import chat, engine, fit
-from serving.adapters import Keeper, promote
+from serving.adapters import Keeper
 from serving.traffic import Traffic
 
 VLLM = Path(__file__).parents[1] / ".venv-vllm/bin/python"

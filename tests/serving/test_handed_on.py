@@ -23,9 +23,9 @@ from lorekeeper import engines, identity, prompt
 from lorekeeper import settings as config
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import BASE_NAME
+from lorekeeper.promotion import promote
 from lorekeeper.store import deployments, open_database
 from lorekeeper.tables import adapters
-from serving.adapters import promote
 from serving.local import LocalModel
 from tests.lorekeeper.store.test_deployments import add_adapters, unscored
 

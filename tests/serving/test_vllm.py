@@ -16,6 +16,7 @@ from sqlalchemy import Engine, update
 from builder import evaluate
 from lorekeeper import identity, models, prompt
 from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.promotion import promote
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import adapters as kept
@@ -23,7 +24,7 @@ from lorekeeper.store import deployments, reading
 from lorekeeper.tables import adapters
 from serving import engine as engines
 from serving import fit, gateway, loading
-from serving.adapters import Keeper, promote
+from serving.adapters import Keeper
 from serving.traffic import Traffic
 from tests.lorekeeper.store.test_deployments import add_adapters, unscored
 from tests.serving.conftest import assistant, index_of, said
