@@ -34,8 +34,8 @@ from serving import chat
 START = 180.0  # seconds to come up
 PATIENCE = 120.0
 WORDS, WORDS_FULL = 16, 128  # tokens of an answer
-ROUNDS, ROUNDS_FULL = 1, 4  # times 8 questions
-PEOPLE = (1, 8)
+ROUNDS, ROUNDS_FULL = 1, 4
+QUESTIONS = {1: 4, 8: 8}  # people to questions in a round: as long for one as for many
 
 
 def main(
@@ -53,13 +53,13 @@ def main(
         folder = models.get(model, data or Path(scratch) / "data")
         for server in ("embedded", "transformers"):
             with _running(server, folder, Path(scratch), threads) as (url, name):
-                for people in PEOPLE:
+                for people in QUESTIONS:
                     pace, first = _measure(url, name, folder, people, words, rounds)
                     figures[f"{server}_tokens_per_second_at_{people}"] = round(pace, 2)
                     figures[f"{server}_first_token_s_at_{people}"] = round(first, 3)
                     table.add_row(server, str(people), f"{pace:.1f}", f"{first:.2f}")
                     console.print(f"{server}, {people} at once: {pace:.1f} tokens a second")
-    for people in PEOPLE:
+    for people in QUESTIONS:
         ours, theirs = (
             figures[f"{each}_tokens_per_second_at_{people}"]
             for each in ("embedded", "transformers")
@@ -107,7 +107,7 @@ def _measure(
     """Tokens a second of everybody together, and the median seconds to the first piece of text."""
     from transformers import AutoTokenizer
 
-    asked = [_messages(number) for number in range(8 * rounds)]
+    asked = [_messages(number) for number in range(QUESTIONS[people] * rounds)]
     _ask(url, name, asked[0], words)  # everything is loaded once
     began = time.monotonic()
     with ThreadPoolExecutor(people) as together:

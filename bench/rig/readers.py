@@ -21,6 +21,7 @@ PATIENCE = 120.0  # seconds
 class Heard:
     """One answer. Times are of `time.monotonic`."""
 
+    question: str
     asked: float
     first: float | None
     text: str
@@ -67,4 +68,11 @@ def one(traffic: Traffic, url: str, model: str, question: str, words: int) -> He
                 said.append(piece)
     except chat.EngineFailed as error:
         failure = error.what
-    return Heard(asked=asked, first=first, text="".join(said), model=model, failure=failure)
+    return Heard(
+        question=question,
+        asked=asked,
+        first=first,
+        text="".join(said),
+        model=model,
+        failure=failure,
+    )

@@ -12,11 +12,12 @@ from bench.rig.pulled import pulled
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Deployment, Ways
 from lorekeeper.errors import NotFound
+from lorekeeper.promotion import promote
 from lorekeeper.store import adapters as kept
 from lorekeeper.store import deployments, reading, ways
 from lorekeeper.tables import adapters
 from serving import chat, fit
-from serving.adapters import Keeper, engine_name, promote
+from serving.adapters import Keeper, engine_name
 from serving.fake_engine import FakeEngine, Script
 from serving.traffic import Traffic
 from tests.lorekeeper.store.test_deployments import add_adapters, unscored
