@@ -39,15 +39,39 @@ def retrain(
         list[str] | None, typer.Argument(help="Fields of the recipe, such as epochs=3.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name.")] = None,
+    again: Annotated[
+        int | None, typer.Option(help="Repeat this run: its pairs, recipe, options and base.")
+    ] = None,
+    list_recipes: Annotated[
+        bool, typer.Option("--recipes", help="List the recipes instead, and the options.")
+    ] = False,
 ) -> None:
     """Freeze the approved pairs and queue a run on them."""
-    from builder.retrain import request
+    from builder import retrain as training
 
     settings, engine = _open()
-    run = request(
-        engine, settings, by=getpass.getuser(), recipe=recipe, options=parse(options or [])
-    )
+    if list_recipes:
+        _show_recipes(settings)
+        return
+    by = getpass.getuser()
+    if again is not None:
+        run = training.again(engine, settings, again, by=by)
+    else:
+        run = training.request(engine, settings, by=by, recipe=recipe, options=parse(options or []))
     typer.echo(f"Run {run.id} is queued. Follow it: lore runs --follow {run.id}")
+
+
+def _show_recipes(settings: Settings) -> None:
+    from builder import recipes
+
+    table = Table("Recipe", "What it is for", box=None)
+    for name, one in recipes.names(settings.store.data).items():
+        table.add_row(name, one.about)
+    fields = Table("Option", "Default", "What it is", box=None)
+    for name, field in recipes.Recipe.model_fields.items():
+        if name != "about":
+            fields.add_row(name, str(field.default), field.description or "")
+    Console().print(table, fields)
 
 
 def parse(options: list[str]) -> dict[str, object]:

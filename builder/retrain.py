@@ -12,10 +12,11 @@ from builder.freeze import freeze, trainable
 from builder.tasks.draw import team
 from builder.tasks.ready import names, refuse_untrainable, versions
 from lorekeeper import models
+from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import DatasetVersion, PairState, Run, RunState
 from lorekeeper.errors import AlreadyRunning, BadInput
 from lorekeeper.settings import Settings
-from lorekeeper.store import pairs, reading, runs
+from lorekeeper.store import adapters, pairs, reading, runs
 from lorekeeper.tables import datasets as dataset_table
 
 
@@ -64,6 +65,46 @@ def request(
             base_model=base,
             requested_by=by,
             channel=channel,
+        )
+
+
+def again(engine: Engine, settings: Settings, run_id: int, *, by: str) -> Run:
+    """Queue a run as an earlier one was: the same pairs, recipe, options and base model.
+
+    Raises:
+        AlreadyRunning: a run waits or works already; names it.
+        BadInput: its recipe says something else by now; says what.
+        NotFound: there is no such run.
+    """
+    with engine.begin() as db:
+        _one_at_a_time(db)
+        _refuse_second(db)
+        before = runs.get(db, run_id)
+        _refuse_changed(db, settings, before)
+        return runs.queue(
+            db,
+            dataset_id=before.dataset_id,
+            recipe=before.recipe,
+            options=before.options,
+            base_model=before.base_model,
+            requested_by=by,
+            channel=before.channel,
+        )
+
+
+def _refuse_changed(db: Connection, settings: Settings, before: Run) -> None:
+    """A recipe is a file that people edit; what the adapter was made by stands in its manifest."""
+    made = adapters.of_run(db, before.id)
+    if made is None:
+        return
+    then = ArtifactStore(settings.store.data).manifest(made.folder).get("recipe") or {}
+    now = recipes.load(before.recipe, before.options, data=settings.store.data)
+    values = now.model_dump(mode="json")
+    changed = [name for name, value in then.items() if values.get(name) != value]
+    if changed:
+        raise BadInput(
+            f"The recipe {before.recipe} has changed since run {before.id}: {', '.join(changed)}.",
+            fix="Put its values back; they stand in the adapter's card.md.",
         )
 
 

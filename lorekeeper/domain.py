@@ -391,6 +391,22 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sourced:
+    """How an arm's answers stand to the passages that it was given, as shares of `questions`.
+
+    Every question was asked twice: with the passage that holds its answer among others, and with the
+    others alone.
+    """
+
+    arm: Arm
+    questions: int
+    cites_with: float  # a sentence of the answer is supported by a passage
+    cites_without: float
+    declines_with: float  # wrongly: the answer was there
+    declines_without: float  # rightly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """All arms on the same held-out questions, at the precision that is served."""
 
@@ -403,6 +419,9 @@ class Evaluation:
     probe_nll_after: tuple[float, ...] = ()  # the same, with the adapter
     tasks: tuple[TaskScore, ...] = ()  # of a run that learned tasks, each scored apart
     stages: Stages | None = None  # of a run in stages
+    sourced: tuple[
+        Sourced, ...
+    ] = ()  # base and tuned with retrieval, where the recipe teaches declining
 
     def arm(self, arm: Arm) -> ArmScore:
         return next(score for score in self.arms if score.arm is arm)

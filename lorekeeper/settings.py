@@ -203,6 +203,63 @@ class Train(Section):
     """CPU threads for training; 0: all."""
     hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""
     """Hours of the day, in the worker's time zone, in which a run may begin: `20-6` for the nights. Empty: at once."""
+    launcher: Literal["local", "slurm", "kubernetes"] = "local"
+    """Where a run computes: in a child process of the worker, or in a job that the worker hands to a cluster and watches (section `launch`)."""
+
+
+class Launch(Section):
+    """How a run is spread over processes and machines."""
+
+    processes: Annotated[int, Field(ge=1)] = 1
+    """How many processes of each machine train one run, each on a GPU of its own. The recipe's batch is shared out among all of them."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """How many machines of the cluster train one run."""
+    accelerate: str = ""
+    """`fsdp-qlora` spreads the model itself over the processes; a path names another configuration file of `accelerate launch`. Empty: every process holds the whole model."""
+    python: str = ""
+    """The Python in which Lorekeeper is installed on the nodes, or in the image. Empty: this one's path on Slurm, `python` in an image."""
+    sbatch: tuple[str, ...] = ()
+    """Slurm: more options of `sbatch`, such as `["--partition=gpu", "--gpus-per-node=4", "--time=12:00:00"]`."""
+    image: str = ""
+    """Kubernetes: the image that has Lorekeeper in it."""
+    namespace: str = "default"
+    """Kubernetes: where jobs are made."""
+    claim: str = "lorekeeper"
+    """Kubernetes: the PersistentVolumeClaim (ReadWriteMany) that holds the data folder."""
+    secret: str = "lorekeeper"  # noqa: S105 - a name
+    """Kubernetes: the Secret with the variables that no manifest should show: `LORE_STORE__DATABASE`."""
+    pod: str = ""
+    """Kubernetes: a JSON file that is merged over the pod's specification (RFC 7386): node selector, tolerations, GPUs."""
+    look_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often a cluster is asked how a job fares."""
+
+
+class Energy(Section):
+    """What a run takes and costs, as far as it is not measured."""
+
+    watts: Annotated[float, Field(ge=0)] = 0
+    """What this machine draws while it trains, for the estimate of energy, where its GPU does not tell; 0: the processor's own counter, or 10 W for each core."""
+    kwh_price: Annotated[float, Field(ge=0)] = 0
+    """Price of a kilowatt hour, for the estimate of cost."""
+    gpu_hour_price: Annotated[float, Field(ge=0)] = 0
+    """Price of an hour of one GPU, for the estimate of cost."""
+    currency: str = "EUR"
+    """In which the two prices are."""
+
+
+class Judge(Section):
+    """A model that also reads the answers side by side, for the report. It never decides."""
+
+    url: str = ""
+    """Base URL of an OpenAI-compatible endpoint, such as `http://gpu-host:8000/v1`. Empty: no judge. Questions and answers of public channels are sent there, and nothing else."""
+    model: str = ""
+    """The model's name at that endpoint."""
+    key: SecretStr = SecretStr("")
+    """Its key, where it wants one."""
+    questions: Annotated[int, Field(ge=1)] = 50
+    """At most this many questions of a run are judged; each is asked twice, once in either order."""
+    seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long one judgement may take."""
 
 
 class Serving(Section):
@@ -272,6 +329,9 @@ class Settings(BaseSettings):
     models: Models = Models()
     retrieval: Retrieval = Retrieval()
     train: Train = Train()
+    judge: Judge = Judge()
+    energy: Energy = Energy()
+    launch: Launch = Launch()
     serving: Serving = Serving()
 
     @classmethod

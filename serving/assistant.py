@@ -18,11 +18,12 @@ from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Citation, Hit, Level, P
 from lorekeeper.orders import gives_orders
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Retrieval, Serving
+from lorekeeper.support import supporting
 from lorekeeper.text import shorten
 from retrieval import evidence
 from retrieval.index import EVERY_KIND
 from serving import chat
-from serving.citations import QUOTE, Citer, citation, supporting
+from serving.citations import QUOTE, Citer, citation
 from serving.followup import search_texts
 from serving.guard import Guard
 
@@ -30,10 +31,10 @@ NOTHING_ASKED = (
     "That was no question. Ask me something, and I will look for what the team has said about it."
 )
 NO_ORDERS = "I answer questions about what the team has said, and take no other orders. Ask me something that somebody here may have answered."
-UNKNOWN = "I don't know: nothing that I may show here answers this."
 UNSUPPORTED = "No source backs a sentence of this answer, so none has a number. The sources below come nearest: check them."
 SHORTENED = "The question was too long and was cut."
 NOT_LOADED = "{} is not loaded right now; the base model answered."
+NOT_BESIDE = "{0} cannot be served beside {1}, which is a whole model of its own; {1} answered."
 NOTHING_SAID = "The model had nothing to say."
 PEOPLE = 3  # who are named when nothing is known
 LONGEST_QUESTION = 6_000  # characters
@@ -149,7 +150,7 @@ class Assistant:
 
     def _written(self, drawn: Drawn, *, note: str) -> Generator[Step, None, None]:
         """The model's answer with numbers, or, without a model, the passages."""
-        name, called = self._model(drawn.asked)
+        name, called = self.model(drawn.asked.model)
         citer = Citer(drawn.shown)
         said: list[str] = []
         try:
@@ -189,9 +190,6 @@ class Assistant:
             yield from _without_engine(drawn, "", error.what)
             return
         yield from self._written(drawn, note=note)
-
-    def _model(self, asked: Asked) -> tuple[str, str]:
-        return (BASE_NAME, BASE_NAME) if asked.model == BASE_NAME else self.model(asked.model)
 
     def _pieces(self, drawn: Drawn, name: str) -> Generator[str, None, None]:
         return self.speak(
@@ -317,12 +315,14 @@ def _unknown(asked: Asked, hits: Sequence[Hit]) -> Answer:
     passages = [hit.passage for hit in hits]
     people = _people(asked, passages)
     scopes = tuple(sorted({passage.scope for passage in passages}))
-    return _made(asked, UNKNOWN, level=Level.UNKNOWN, people=people, scopes=scopes)
+    return _made(asked, prompt.UNKNOWN, level=Level.UNKNOWN, people=people, scopes=scopes)
 
 
 def _answered(
     drawn: Drawn, text: str, citations: tuple[Citation, ...], called: str, note: str
 ) -> Answer:
+    wanted = drawn.asked.model
+    beside = NOT_BESIDE.format(wanted, called) if wanted not in {None, called} else ""
     return _made(
         drawn.asked,
         text,
@@ -330,7 +330,7 @@ def _answered(
         model=called,
         citations=citations or _listed(drawn.passages),
         scopes=drawn.scopes,
-        note=_joined(note, "" if citations else UNSUPPORTED),
+        note=_joined(note, beside, "" if citations else UNSUPPORTED),
         people=() if citations else _people(drawn.asked, drawn.passages),
     )
 

@@ -99,6 +99,9 @@ class Recipe(BaseModel):
     """At most this many held-out rows of a task are answered in each way of asking, and scored."""
     versions: dict[str, str] = {}
     """Which rows the tasks have that come from files. It is filled in when a run is queued."""
+    declines: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the rows whose passages do not hold the answer that learn to say so, in the assistant's
+    words; the others learn the answer itself (RAFT). Above 0, citing and declining are measured, too."""
     seed: int = 7
     """Seed of everything random; the same seed gives the same adapter on the same device."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from builder import encode, fit, instruction
+from builder import aware, encode, fit
 from builder.encode import Example
 from builder.fit import Fitted
 from builder.job import Job, Report
@@ -110,7 +110,7 @@ def _examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> lis
     if ready.task.source is Source.PAIRS:
         ids = {row.pair_id for row in ready.rows.train}
         rows = [row for row in job.train if row.pair_id in ids]
-        return instruction.examples(rows, job.recipe, job.library, tokenizer)
+        return aware.examples(rows, job.recipe, job.library, tokenizer)
     return [
         encode.example(number, messages(ready.task, row.input), row.output, tokenizer)
         for number, row in enumerate(ready.rows.train)

@@ -52,6 +52,7 @@ def test_every_recipe_trains_and_is_compared(
     folder = rules.store.data / adapter.folder
     assert {path.name for path in folder.iterdir()} == {
         "adapter_config.json", "adapter_model.safetensors", "card.md", "manifest.json",
+        "report.html", "report.json",
     }  # fmt: skip
     assert "Adapter card" in (folder / "card.md").read_text()
 
