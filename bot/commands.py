@@ -18,7 +18,7 @@ from bot.blocks.text import escaped, section
 from bot.desk import Desk, Json
 from bot.tell import respond
 from lorekeeper import engines
-from lorekeeper.domain import BASE_NAME, Origin
+from lorekeeper.domain import BASE_NAME, Goal, Origin
 from lorekeeper.errors import BadInput
 from lorekeeper.links import place_of
 from lorekeeper.store import adapters, deployments, reading
@@ -113,7 +113,8 @@ def retrain(desk: Desk, given: Given) -> None:
     from builder.retrain import request
 
     desk.access.require(given.by, Right.TRAIN, given.channel)
-    recipe, options = _recipe_and_options(given.words)
+    goal, words = _goal(given.words)
+    recipe, options = _recipe_and_options(words)
     queued = request(
         desk.engine,
         desk.settings,
@@ -121,6 +122,7 @@ def retrain(desk: Desk, given: Given) -> None:
         recipe=recipe,
         options=options,
         channel=given.channel,
+        goal=goal,
     )
     respond(given.body, f"Run {queued.id} is queued. Its message here is edited as it goes on.")
 
@@ -239,7 +241,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "optin": Command(do=opt_in, usage="optin", help="take that back"),
     "retrain": Command(
-        do=retrain, usage="retrain [RECIPE] [KEY=VALUE …]", help="train an adapter, and judge it"
+        do=retrain,
+        usage="retrain [plan|curve] [RECIPE] [KEY=VALUE …]",
+        help="train an adapter, and judge it; `plan` says what that would take, `curve` whether more answers would help",
     ),
     "runs": Command(do=list_runs, usage="runs", help="the last runs"),
     "cancel": Command(do=cancel, usage="cancel [ID]", help="stop a run"),
@@ -251,6 +255,13 @@ COMMANDS: dict[str, Command] = {
 
 def _list() -> str:
     return "\n".join(f"• `/lore {command.usage}` {command.help}" for command in COMMANDS.values())
+
+
+def _goal(words: list[str]) -> tuple[Goal, list[str]]:
+    """What the run is for, where the first word says it, and the words after that."""
+    if words and words[0] in {Goal.PLAN, Goal.CURVE}:
+        return Goal(words[0]), words[1:]
+    return Goal.ADAPTER, words
 
 
 def _recipe_and_options(words: list[str]) -> tuple[str | None, dict[str, Any]]:

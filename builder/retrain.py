@@ -13,7 +13,7 @@ from builder.tasks.draw import team
 from builder.tasks.ready import names, refuse_untrainable, versions
 from lorekeeper import models
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import DatasetVersion, PairState, Run, RunState
+from lorekeeper.domain import DatasetVersion, Goal, PairState, Run, RunState
 from lorekeeper.errors import AlreadyRunning, BadInput
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, pairs, reading, runs
@@ -28,11 +28,12 @@ def request(
     recipe: str | None = None,
     options: Mapping[str, Any] | None = None,
     channel: str | None = None,
+    goal: Goal = Goal.ADAPTER,
 ) -> Run:
     """Freeze the approved pairs and queue a run on them.
 
-    `recipe` is a recipe's name (default: `LORE_TRAIN__RECIPE`), `options` change its fields, and
-    `channel` is where the run's one message will be.
+    `recipe` is a recipe's name (default: `LORE_TRAIN__RECIPE`), `options` change its fields,
+    `channel` is where the run's one message will be, and `goal` is what the run is for.
 
     Raises:
         AlreadyRunning: a run waits or works already; names it.
@@ -56,7 +57,8 @@ def request(
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)
-        _refuse_again(db, version, name, wanted, base)
+        if goal is Goal.ADAPTER:
+            _refuse_again(db, version, name, wanted, base)
         return runs.queue(
             db,
             dataset_id=version.id,
@@ -65,6 +67,7 @@ def request(
             base_model=base,
             requested_by=by,
             channel=channel,
+            goal=goal,
         )
 
 
@@ -143,7 +146,7 @@ def _refuse_again(
     """The same data with the same recipe gives the same adapter; a failed run may be tried again."""
     for run in runs.of_dataset(db, version.id):
         same = (run.recipe, dict(run.options), run.base_model) == (recipe, options, base)
-        if run.state is RunState.DONE and same:
+        if run.state is RunState.DONE and run.goal is Goal.ADAPTER and same:
             raise BadInput(
                 f"Nothing is new since run {run.id}: it used the same {version.train + version.heldout} pairs ({version.name}) and the same recipe.",
                 fix="Approve more answers, or choose another recipe or option.",

@@ -271,7 +271,46 @@ class Progress:
     loss: float | None = None
     tokens_per_second: float | None = None
     seconds_left: float | None = None
+    memory: int | None = None  # bytes, the most that training has held
     note: str = ""
+
+
+class Goal(StrEnum):
+    """What a run is for."""
+
+    ADAPTER = "adapter"  # train one, compare it, judge it
+    PLAN = "plan"  # say what training would take, and train nothing
+    CURVE = "curve"  # train on growing shares of the data: would more of it help?
+    SEARCH = "search"  # look for better hyperparameters than the dial's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run will take, estimated on the device that will train it. Bytes and seconds."""
+
+    rows: int
+    prompt_tokens: int
+    answer_tokens: int  # those that are learned
+    lengths: tuple[int, ...]  # tokens of a row, prompt and answer: shortest, quartiles, longest
+    left_out: int  # rows that are too long
+    left_out_why: tuple[str, ...]  # the first of them, in words
+    steps: int
+    device: str
+    memory: Mapping[str, int]  # at the peak of training, by part
+    memory_free: int | None
+    seconds: Mapping[str, float]  # by stage
+    disk: int
+    disk_free: int
+    chosen: tuple[str, ...]  # what the dial set, and why
+    probed: int  # real steps that time and memory were measured on
+
+    @property
+    def peak(self) -> int:
+        return sum(self.memory.values())
+
+    @property
+    def duration(self) -> float:
+        return sum(self.seconds.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +336,9 @@ class Run:
     error: str | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    goal: Goal = Goal.ADAPTER
+    plan: Plan | None = None
+    found: str | None = None  # what a curve or a search found, in words
 
     @property
     def is_over(self) -> bool:
