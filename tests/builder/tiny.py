@@ -40,6 +40,9 @@ def save_model(folder: Path) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    torch.set_num_threads(
+        1
+    )  # more of them wait for each other longer than so small a model computes
     torch.manual_seed(1)
     words = tokenizer()
     shape = LlamaConfig(
