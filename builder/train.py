@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import aware, curve, dataset, evaluate, gate, instruction, stages
+from builder import aware, curve, dataset, evaluate, gate, instruction, preference, stages
 from builder.fit import ADAPTER, BEST, START, Fitted
 from builder.job import FOUND, Job, open_job
 from builder.library import Library
@@ -52,6 +52,7 @@ WAYS: Mapping[str, Callable[[Job], Fitted]] = {
     "task": learn.one,
     "multitask": learn.several,
     "sequential": stages.train,
+    "feedback": preference.train,
 }
 # What else a run can be for than an adapter. Each says in words what it found.
 GOALS: Mapping[Goal, Callable[[Job], str]] = {Goal.PLAN: lambda _: "", Goal.CURVE: curve.draw}
@@ -106,7 +107,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     )
     scores = of_tasks.evaluated(scores, judged, job)
     sourced = aware.measure(judged, library, questions, most=settings.train.sourced_answers)
-    scores = replace(scores, sourced=sourced)
+    scores = replace(scores, sourced=sourced, preference=preference.measured(work))
     job.report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
     rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
     verdict = of_tasks.decided(gate.judge(scores, settings.train, serving=rival), scores, job)
@@ -142,7 +143,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             base_model=asked.base_model,
             hash=draft.hash,
             folder=draft.folder,
-            rank=recipe.rank,
+            rank=_rank(work / ADAPTER),
             evaluation=scores,
             verdict=verdict,
         )
@@ -246,6 +247,12 @@ def _copy_adapter(source: Path, target: Path) -> None:
     """Only what an engine needs, and only safetensors."""
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         (target / name).write_bytes((source / name).read_bytes())
+
+
+def _rank(adapter: Path) -> int:
+    """Of what was trained; feedback moves an adapter whose rank is its own."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    return int(config["r"])
 
 
 def main() -> None:

@@ -513,6 +513,31 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What tuning from feedback did to the answers that people prefer, and to those that they do not.
+
+    Measured as it was trained, on preferences that were held out; empty where there were none.
+    """
+
+    method: str  # dpo, kto
+    starts_from: str  # the adapter that was moved, and is the reference
+    learned: int  # pairs, or single answers, that were trained on
+    left_out: Mapping[str, int] = field(default_factory=dict)  # why, and how many
+    # Of each pair, the reward of the better answer minus that of the worse.
+    margins: tuple[float, ...] = ()
+    # Nats per token of each better answer, by the reference and by what was trained.
+    preferred_before: tuple[float, ...] = ()
+    preferred_after: tuple[float, ...] = ()
+    note: str = ""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of held-out pairs of which the better answer has the higher reward; ties count half."""
+        won = sum(1.0 if margin > 0 else 0.5 if margin == 0 else 0.0 for margin in self.margins)
+        return won / len(self.margins) if self.margins else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """All arms on the same held-out questions, at the precision that is served."""
 
@@ -531,6 +556,7 @@ class Evaluation:
     bias: tuple[Bias, ...] = ()  # one entry a kind
     memorised: Memorised | None = None
     learned: Learned | None = None  # overfitting
+    preference: Preference | None = None  # of tuning from feedback
 
     def arm(self, arm: Arm) -> ArmScore:
         return next(score for score in self.arms if score.arm is arm)

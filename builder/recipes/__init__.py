@@ -104,6 +104,15 @@ class Recipe(BaseModel):
     declines: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the rows whose passages do not hold the answer that learn to say so, in the assistant's
     words; the others learn the answer itself (RAFT). Above 0, citing and declining are measured, too."""
+    preference: Literal["dpo", "kto"] = "dpo"
+    """Of the way `feedback`. `dpo` learns from pairs of answers (Rafailov et al. 2023): corrections, and
+    questions with a liked and a disliked answer. `kto` learns from single answers (Ethayarajh et al. 2024):
+    thumbs alone are enough."""
+    beta: Annotated[float, Field(gt=0, le=10)] = 0.1
+    """Of the way `feedback`: how closely the adapter stays with the one that it starts from; higher is closer."""
+    starts_from: str = ""
+    """Of the way `feedback`: the adapter that is moved, such as `v3`. Empty: the one that is served, else the
+    newest of this base model. Rank, alpha and layers are that adapter's."""
     seed: int = 7
     """Seed of everything random; the same seed gives the same adapter on the same device."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5
