@@ -90,6 +90,7 @@ def worker(app: App, desk: Desk) -> Callable[[Event], str | None]:
         "card": door(desk, _show_card),
         "file": door(desk, _look_at_file),
         "comparison": door(desk, _compare),
+        "judgement": door(desk, _judge),
     }
 
     def work(event: Event) -> str | None:
@@ -153,6 +154,10 @@ def _look_at_file(desk: Desk, body: Json) -> None:
 
 def _compare(desk: Desk, body: Json) -> None:
     comparison.step(desk, body["comparison"])
+
+
+def _judge(desk: Desk, body: Json) -> None:
+    comparison.judge(desk, body["comparison"])
 
 
 def _claimed_request(body: Json) -> BoltRequest:

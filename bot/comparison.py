@@ -20,7 +20,9 @@ from bot.blocks import comparison as shown
 from bot.comparison_questions import candidates
 from bot.desk import Desk
 from bot.tell import unpinged, whisper
-from builder.report.votes import in_words, tally
+from builder.report import judging
+from builder.report.judge import agreement
+from builder.report.votes import in_words, majority, tally
 from lorekeeper.domain import (
     BASE_NAME,
     AdapterKind,
@@ -41,6 +43,7 @@ from lorekeeper.errors import (
     StaleDecision,
 )
 from lorekeeper.store import adapters, answers, comparisons, reading
+from lorekeeper.store.rows import plain
 
 log = structlog.get_logger(__name__)
 
@@ -149,6 +152,24 @@ def cancel(desk: Desk, comparison_id: int, *, by: str) -> Comparison:
         StaleDecision: it is over.
     """
     return _end(desk, _mine(desk, comparison_id, by), ComparisonState.CANCELLED, by=by)
+
+
+def judge(desk: Desk, comparison_id: int) -> None:
+    """Let the judge model, where there is one, say what it finds of the same public answers."""
+    rules = desk.settings.judge
+    if not rules.url:
+        return
+    with reading(desk.engine) as db:
+        about = comparisons.get(db, comparison_id)
+        ready = [one for one in _votable(comparisons.questions(db, about.id)) if one.is_public]
+        people = majority(comparisons.votes_of(db, about.id))
+    found = judging.compared(ready, rules, one=about.one, other=about.other)
+    opinions = {one.id: opinion for one, opinion in zip(ready, found.opinions, strict=False)}
+    told = " ".join(filter(None, [found.told, agreement(opinions, people)]))
+    with desk.engine.begin() as db:
+        comparisons.judged(db, about.id, {**plain(found), "told": told})
+        about = comparisons.get(db, about.id)
+    _show(desk, about)
 
 
 def _refuse(desk: Desk, where: Channel, one: str, other: str, wanted: int) -> None:

@@ -26,6 +26,7 @@ from builder.job import Job
 from builder.library import Library, open_library
 from builder.report import card, energy, evidence, extremes, provenance
 from builder.report.gather import gather
+from builder.report.judging import judged as judged_by
 from lorekeeper import identity, models
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
 from lorekeeper.domain import Adapter, Arm, Outcome, Progress, Run, Stage
@@ -129,6 +130,12 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         scores=scores,
         verdict=verdict,
         told=told,
+        judged=judged_by(
+            scores,
+            questions,
+            settings.judge,
+            lambda done, of: _evaluating(report, done, of, "asking the judge"),
+        ),
     )
     with artifacts.write("adapters", about) as draft:
         _copy_adapter(work / ADAPTER, draft.path)

@@ -15,6 +15,7 @@ from typing import Any
 from builder.dataset import Row
 from builder.freeze import difference
 from builder.report.energy import Energy
+from builder.report.judge import Judgement
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Adapter, Arm, ArmScore, Evaluation, Verdict, public_of
 from lorekeeper.store.rows import plain, revive
@@ -96,6 +97,7 @@ class Evidence:
     planned: Mapping[str, float] = field(default_factory=dict)
     real: Mapping[str, float] = field(default_factory=dict)
     energy: Energy | None = None
+    judged: Judgement | None = None  # by a model, beside the gate
 
     @property
     def title(self) -> str:

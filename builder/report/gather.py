@@ -15,6 +15,7 @@ from builder.fit import Fitted
 from builder.freeze import rows as rows_of
 from builder.report import energy, evidence
 from builder.report.evidence import Evidence, Told
+from builder.report.judge import Judgement
 from lorekeeper.domain import DatasetVersion, Evaluation, Run, Verdict
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, reading
@@ -36,6 +37,7 @@ def gather(
     scores: Evaluation,
     verdict: Verdict,
     told: Sequence[Told],
+    judged: Judgement | None,
 ) -> Evidence:
     """Everything that the report tells of a run, before its adapter has a name."""
     before = _before(engine, frozen)
@@ -60,6 +62,7 @@ def gather(
         planned=_planned(work),
         real=_real(fitted),
         energy=energy.used(work),
+        judged=judged,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import insert
 
 from bot import comparison as bot_comparison
 from builder.dataset import FILES, Row, write
+from builder.report.scripted_judge import ScriptedJudge
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import (
     PUBLIC,
@@ -17,6 +20,7 @@ from lorekeeper.domain import (
     Verdict,
 )
 from lorekeeper.errors import NotAllowed, StaleDecision
+from lorekeeper.settings import Judge
 from lorekeeper.store import answers, comparisons, deployments, reading
 from lorekeeper.store.rows import plain
 from lorekeeper.tables import adapters, datasets, runs
@@ -35,7 +39,9 @@ def trained(team):
     secrets = team.slack.workspace.channel("secrets").id
     with ArtifactStore(team.desk.settings.store.data).write("datasets", {}) as draft:
         for split in FILES:
-            write(draft.path, split, [row(1), row(2), row(3, secrets)] if split == "heldout" else [])
+            write(
+                draft.path, split, [row(1), row(2), row(3, secrets)] if split == "heldout" else []
+            )
     none = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
     told = Verdict(outcome=Outcome.PROMOTE, reasons=("better",))
     with team.engine.begin() as db:
@@ -62,7 +68,9 @@ def trained(team):
 def opened(team, line="/lore compare v1 v2"):
     rita = team.member("rita")
     rita.command(line, "help")
-    root = rita.wait_for_message("help", lambda m: "compared blind" in m.said and "Vote in" in m.said)
+    root = rita.wait_for_message(
+        "help", lambda m: "compared blind" in m.said and "Vote in" in m.said
+    )
     return root, [m for m in rita.thread(root) if "vote_first" in m.actions]
 
 
@@ -210,3 +218,33 @@ def test_who_may_not_compare_can_neither_close_it_nor_vote_as_a_guest(trained):
     assert closed.state is ComparisonState.CLOSED
     with pytest.raises(StaleDecision, match="closed already"):
         bot_comparison.close(trained.desk, 1, by=trained.member("rita").id)
+
+
+def test_a_judge_model_says_what_it_finds_of_the_same_answers(trained):
+    with ScriptedJudge(
+        lambda data: f'{{"better": "{"A" if data["A"].startswith("v2") else "B"}"}}'
+    ) as model:
+        rules = Judge(url=model.url, model="wise")
+        desk = replace(
+            trained.desk, settings=trained.desk.settings.model_copy(update={"judge": rules})
+        )
+        root, asked = opened(trained)
+        for message in asked:
+            press_for(trained, "ada", message, "v2")
+        closed = bot_comparison.close(trained.desk, 1, by=trained.member("rita").id)
+        bot_comparison.judge(desk, closed.id)
+    shown = trained.member("rita").again(root).said
+    assert "The judge model wise prefers v1 on 0, v2 on 2" in shown
+    assert "It agrees with most people's votes on 2 of 2 questions." in shown
+    assert result(trained).judged["model"] == "wise"
+
+
+def test_who_is_forgotten_leaves_no_vote(trained):
+    _, (first, _) = opened(trained)
+    press_for(trained, "ada", first, "v1")
+    with trained.engine.begin() as db:
+        comparisons.forget_voter(db, trained.member("ada").id)
+        assert comparisons.votes_of(db, 1) == []
+        comparisons.erase(db, "C1/2.0")
+        left = [one.question for one in comparisons.questions(db, 1)]
+    assert left == ["(forgotten on request)", "How do I turn key 1?"]
