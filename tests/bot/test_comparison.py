@@ -107,7 +107,7 @@ def test_people_vote_blind_and_the_result_names_who_was_who(trained):
     assert "0 votes for v1, 6 for v2, 0 for both, 0 for neither, by 3 people" in closed.said
     assert "No preference that these votes can show" in closed.said  # two questions prove nothing
     for message in asked:
-        rita.wait_for(lambda message=message: "was by *v2*" in rita.again(message).said)
+        rita.wait_for(lambda message=message: "v2: 3" in rita.again(message).said)
         assert rita.again(message).actions == []
 
 
