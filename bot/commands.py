@@ -18,7 +18,7 @@ from bot.blocks.text import escaped, section
 from bot.desk import Desk, Json
 from bot.tell import respond
 from lorekeeper import engines
-from lorekeeper.domain import BASE_NAME, Origin
+from lorekeeper.domain import BASE_NAME, Goal, Origin
 from lorekeeper.errors import BadInput
 from lorekeeper.links import place_of
 from lorekeeper.store import adapters, deployments, reading
@@ -116,7 +116,8 @@ def retrain(desk: Desk, given: Given) -> None:
         respond(given.body, "Recipes and options", run_blocks.recipes(desk.settings.store.data))
         return
     desk.access.require(given.by, Right.TRAIN, given.channel)
-    recipe, options = _recipe_and_options(given.words)
+    goal, words = _goal(given.words)
+    recipe, options = _recipe_and_options(words)
     queued = request(
         desk.engine,
         desk.settings,
@@ -124,6 +125,7 @@ def retrain(desk: Desk, given: Given) -> None:
         recipe=recipe,
         options=options,
         channel=given.channel,
+        goal=goal,
     )
     respond(given.body, f"Run {queued.id} is queued. Its message here is edited as it goes on.")
 
@@ -262,8 +264,8 @@ COMMANDS: dict[str, Command] = {
     "optin": Command(do=opt_in, usage="optin", help="take that back"),
     "retrain": Command(
         do=retrain,
-        usage="retrain [RECIPE|help] [KEY=VALUE …]",
-        help="train an adapter, and judge it; `help` lists recipes and options",
+        usage="retrain [plan|curve|help] [RECIPE] [KEY=VALUE …]",
+        help="train an adapter, and judge it; `plan` says what that would take, `curve` whether more answers would help, `help` lists recipes and options",
     ),
     "runs": Command(do=list_runs, usage="runs", help="the last runs"),
     "cancel": Command(do=cancel, usage="cancel [ID]", help="stop a run"),
@@ -280,6 +282,13 @@ COMMANDS: dict[str, Command] = {
 
 def _list() -> str:
     return "\n".join(f"• `/lore {command.usage}` {command.help}" for command in COMMANDS.values())
+
+
+def _goal(words: list[str]) -> tuple[Goal, list[str]]:
+    """What the run is for, where the first word says it, and the words after that."""
+    if words and words[0] in {Goal.PLAN, Goal.CURVE}:
+        return Goal(words[0]), words[1:]
+    return Goal.ADAPTER, words
 
 
 def _recipe_and_options(words: list[str]) -> tuple[str | None, dict[str, Any]]:

@@ -155,7 +155,7 @@ def roll_back(desk: Desk, *, by: str, why: str) -> Deployment:
 
 
 def _digest(run: Run) -> str:
-    seen = f"{run.state}{plain(run.progress)}{run.cancel_requested_by}"
+    seen = f"{run.state}{plain(run.progress)}{run.cancel_requested_by}{run.plan is None}"
     return hashlib.sha256(seen.encode()).hexdigest()[:32]
 
 

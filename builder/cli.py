@@ -1,4 +1,4 @@
-"""`lore worker`, `retrain`, `runs`, `cancel` and `adapters`: typed words in, tables out."""
+"""`lore worker`, `train`, `runs`, `cancel` and `adapters`: typed words in, tables out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from lorekeeper import settings as config
 from lorekeeper import store
-from lorekeeper.domain import Adapter, Arm, Run
+from lorekeeper.domain import Adapter, Arm, Goal, Run, RunState
 from lorekeeper.errors import BadInput
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters as adapter_store
@@ -34,9 +34,10 @@ def worker() -> None:
     serve(engine, settings)
 
 
-def retrain(
+def train(
     options: Annotated[
-        list[str] | None, typer.Argument(help="Fields of the recipe, such as epochs=3.")
+        list[str] | None,
+        typer.Argument(help="Fields of the recipe, such as epochs=3 or effort=high."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name.")] = None,
     again: Annotated[
@@ -45,9 +46,19 @@ def retrain(
     list_recipes: Annotated[
         bool, typer.Option("--recipes", help="List the recipes instead, and the options.")
     ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take; no more.")] = False,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Train on growing shares: would more data help?")
+    ] = False,
+    search: Annotated[
+        bool, typer.Option("--search", help="Look for better settings than the dial's.")
+    ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Leave the run to a worker, and come back at once.")
+    ] = False,
 ) -> None:
-    """Freeze the approved pairs and queue a run on them."""
-    from builder import retrain as training
+    """Freeze the approved pairs, and see a run on them through: plan, training, verdict."""
+    from builder import retrain
 
     settings, engine = _open()
     if list_recipes:
@@ -55,10 +66,46 @@ def retrain(
         return
     by = getpass.getuser()
     if again is not None:
-        run = training.again(engine, settings, again, by=by)
+        run = retrain.again(engine, settings, again, by=by)
     else:
-        run = training.request(engine, settings, by=by, recipe=recipe, options=parse(options or []))
-    typer.echo(f"Run {run.id} is queued. Follow it: lore runs --follow {run.id}")
+        run = retrain.request(
+            engine, settings, by=by, recipe=recipe, options=parse(options or []),
+            goal=_goal(plan=plan, curve=curve, search=search),
+        )  # fmt: skip
+    if queue:
+        typer.echo(f"Run {run.id} is queued. Follow it: lore runs --follow {run.id}")
+        return
+    _see_through(engine, settings, run, by)
+
+
+def _goal(**wanted: bool) -> Goal:
+    """Raises BadInput for more than one."""
+    named = [name for name, is_wanted in wanted.items() if is_wanted]
+    if len(named) > 1:
+        raise BadInput(
+            f"--{' and --'.join(named)} are two different runs.", fix="Ask for one of them."
+        )
+    return Goal(named[0]) if named else Goal.ADAPTER
+
+
+def _see_through(engine: Engine, settings: Settings, run: Run, by: str) -> None:
+    """Exits with 130 for a cancelled run and with 1 for a failed one."""
+    from builder import live
+
+    console = Console(highlight=False)
+    with live.View(Console(stderr=True)) as view:
+        over = live.see_through(engine, settings, run.id, show=view.show, by=by)
+    if over.plan is not None:
+        console.print(live.plan_table(over.plan))
+    console.print(live.ended(over), markup=False)
+    if over.adapter_id is not None:
+        with reading(engine) as db:
+            adapter = adapter_store.get(db, over.adapter_id)
+        console.print(f"{adapter.name}: {adapter.verdict.outcome}", style="bold")
+        for reason in adapter.verdict.reasons:
+            console.print(f"  {reason}", markup=False)
+    if over.state is not RunState.DONE:
+        raise typer.Exit(130 if over.state is RunState.CANCELLED else 1)
 
 
 def _show_recipes(settings: Settings) -> None:

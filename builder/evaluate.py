@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import encode
 from builder.dataset import Row
 from builder.library import Library
-from lorekeeper import prompt
+from lorekeeper import models, prompt
 from lorekeeper.domain import Arm, ArmScore, Evaluation
 from lorekeeper.prompt import Turn
+from lorekeeper.settings import Settings
 from lorekeeper.text import token_f1
 
 if TYPE_CHECKING:
@@ -41,6 +43,27 @@ class Judged:
     tokenizer: PreTrainedTokenizerBase
     precision: str
     max_tokens: int  # of a generated answer
+
+
+def load_judged(base: Path, adapter: Path, settings: Settings) -> Judged:
+    """The base as it is served, never quantised for this, with the adapter on it."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    precision = models.served_precision(settings)
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=getattr(torch, precision), use_safetensors=True
+    )
+    tuned = PeftModel.from_pretrained(model, adapter, adapter_name="new")
+    tuned.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
+    return Judged(
+        model=tuned,
+        tokenizer=tokenizer,
+        precision=precision,
+        max_tokens=settings.serving.max_tokens,
+    )
 
 
 def evaluate(

@@ -70,7 +70,7 @@ def fit(
 
     from builder.watch import Watch, last_checkpoint
 
-    steps = _steps(len(examples), recipe)
+    steps = steps_of(len(examples), recipe)
     learned = sum(row.learned for row in examples)
     tokens_per_step = learned / len(examples) * recipe.batch_size * recipe.accumulation
     trainer = Trainer(
@@ -167,7 +167,8 @@ def _arguments(recipe: Recipe, steps: int, work: Path) -> Any:
     )
 
 
-def _steps(rows: int, recipe: Recipe) -> int:
+def steps_of(rows: int, recipe: Recipe) -> int:
+    """Steps of a run on so many rows."""
     per_epoch = math.ceil(rows / (recipe.batch_size * recipe.accumulation))
     return max(1, round(per_epoch * recipe.epochs))
 

@@ -8,11 +8,17 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from builder import dataset, recipes
 from builder.dataset import Row
-from builder.library import Library
+from builder.library import Library, open_library
 from builder.recipes import Recipe
-from lorekeeper.domain import Progress, Run
+from lorekeeper import models
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.domain import Progress, Run, Stage
 from lorekeeper.settings import Settings
+from lorekeeper.store import datasets, reading, runs
+
+FOUND = "found.txt"  # in the work folder: what a run for anything but an adapter found, in words
 
 Report = Callable[[Progress], Run]  # hands the progress on; its result says whether to stop
 
@@ -31,3 +37,48 @@ class Job:
     heldout: Sequence[Row]  # for judging; no way of tuning learns from these
     library: Library
     report: Report
+
+
+def open_job(engine: Engine, settings: Settings, run_id: int, worker: str) -> Job:
+    """Read everything that the run needs; `worker` is who holds it.
+
+    Raises:
+        LeaseLost: the run belongs to another worker by now.
+        LorekeeperError: the recipe, the model or the dataset cannot be used; says how to go on.
+    """
+
+    def report(progress: Progress) -> Run:
+        with engine.begin() as db:
+            return runs.report(db, run_id, worker, progress)
+
+    with reading(engine) as db:
+        run = runs.get(db, run_id)
+        frozen = datasets.get(db, run.dataset_id)
+    recipe = recipes.load(run.recipe, run.options, data=settings.store.data)
+    recipes.refuse_unservable(recipe, settings.serving)
+    report(Progress(stage=Stage.PREPARING, note="reading the dataset and the index"))
+    folder = ArtifactStore(settings.store.data).open(frozen.folder)
+    train, heldout = dataset.read(folder, datasets.TRAIN), dataset.read(folder, datasets.HELDOUT)
+    library = open_library(engine, settings, train, heldout)
+    work = settings.store.data / "runs" / str(run_id)
+    work.mkdir(parents=True, exist_ok=True)
+    _use_threads(settings.train.threads)
+    return Job(
+        engine=engine,
+        settings=settings,
+        run=run,
+        recipe=recipe,
+        base=models.get(run.base_model, settings.store.data),
+        work=work,
+        train=train,
+        heldout=heldout,
+        library=library,
+        report=report,
+    )
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    if count:
+        torch.set_num_threads(count)

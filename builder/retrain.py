@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Engine, select
 
 from builder import recipes
 from builder.freeze import freeze, trainable
+from builder.tasks.draw import team
+from builder.tasks.ready import names, refuse_untrainable, versions
 from lorekeeper import models
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import DatasetVersion, PairState, Run, RunState
+from lorekeeper.domain import DatasetVersion, Goal, PairState, Run, RunState
 from lorekeeper.errors import AlreadyRunning, BadInput
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, pairs, reading, runs
@@ -26,30 +28,37 @@ def request(
     recipe: str | None = None,
     options: Mapping[str, Any] | None = None,
     channel: str | None = None,
+    goal: Goal = Goal.ADAPTER,
 ) -> Run:
     """Freeze the approved pairs and queue a run on them.
 
-    `recipe` is a recipe's name (default: `LORE_TRAIN__RECIPE`), `options` change its fields, and
-    `channel` is where the run's one message will be.
+    `recipe` is a recipe's name (default: `LORE_TRAIN__RECIPE`), `options` change its fields,
+    `channel` is where the run's one message will be, and `goal` is what the run is for.
 
     Raises:
         AlreadyRunning: a run waits or works already; names it.
-        BadInput: too few pairs, nothing new since the last run, or a recipe or option that cannot
-            be used or whose adapter the engine could not load.
+        NotFound: there is no recipe or task of that name.
+        BadInput: too few pairs, or too few rows of a task; nothing new since the last run; or a recipe
+            or option that cannot be used or whose adapter the engine could not load.
     """
     name, wanted = recipe or settings.train.recipe, dict(options or {})
     base = models.base_spec(settings)
-    recipes.refuse_unservable(
-        recipes.load(name, wanted, data=settings.store.data), settings.serving
-    )
+    chosen = recipes.load(name, wanted, data=settings.store.data)
+    recipes.refuse_unservable(chosen, settings.serving)
+    if rows := versions(names(chosen), settings.store.data):
+        wanted["versions"] = rows
     with reading(engine) as db:
         _refuse_second(db)
         _refuse_few(db, settings)
     version = freeze(engine, settings, by=by)
+    refuse_untrainable(
+        chosen.model_copy(update={"versions": rows}), team(engine, settings, version)
+    )
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)
-        _refuse_again(db, version, name, wanted, base)
+        if goal is Goal.ADAPTER:
+            _refuse_again(db, version, name, wanted, base)
         return runs.queue(
             db,
             dataset_id=version.id,
@@ -58,6 +67,7 @@ def request(
             base_model=base,
             requested_by=by,
             channel=channel,
+            goal=goal,
         )
 
 
@@ -136,7 +146,7 @@ def _refuse_again(
     """The same data with the same recipe gives the same adapter; a failed run may be tried again."""
     for run in runs.of_dataset(db, version.id):
         same = (run.recipe, dict(run.options), run.base_model) == (recipe, options, base)
-        if run.state is RunState.DONE and same:
+        if run.state is RunState.DONE and run.goal is Goal.ADAPTER and same:
             raise BadInput(
                 f"Nothing is new since run {run.id}: it used the same {version.train + version.heldout} pairs ({version.name}) and the same recipe.",
                 fix="Approve more answers, or choose another recipe or option.",

@@ -13,29 +13,33 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import Engine
 
-from builder import dataset, evaluate, gate, instruction, recipes
+from builder import aware, curve, dataset, evaluate, gate, instruction, stages
 from builder.fit import ADAPTER, Fitted
-from builder.job import Job
-from builder.library import Library, open_library
+from builder.job import FOUND, Job, open_job
+from builder.library import Library
+from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
 from builder.report.gather import gather
 from builder.report.judging import judged as judged_by
-from lorekeeper import identity, models
+from builder.tasks import judged as of_tasks
+from builder.tasks import learn
+from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
-from lorekeeper.domain import Adapter, Arm, Outcome, Progress, Run, Stage
+from lorekeeper.domain import Adapter, Arm, Goal, Outcome, Plan, Progress, Run, Stage
 from lorekeeper.errors import BadInput, LorekeeperError
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    pass
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +48,14 @@ FULL = 64 * 1024
 TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
-WAYS: Mapping[str, Callable[[Job], Fitted]] = {"instruction": instruction.train}
+WAYS: Mapping[str, Callable[[Job], Fitted]] = {
+    "instruction": instruction.train,
+    "task": learn.one,
+    "multitask": learn.several,
+    "sequential": stages.train,
+}
+# What else a run can be for than an adapter. Each says in words what it found.
+GOALS: Mapping[Goal, Callable[[Job], str]] = {Goal.PLAN: lambda _: "", Goal.CURVE: curve.draw}
 
 
 def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter:
@@ -56,10 +67,6 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         LorekeeperError: whatever else a person can fix; says how.
     """
 
-    def report(progress: Progress) -> Run:
-        with engine.begin() as db:
-            return runs.report(db, run_id, worker, progress)
-
     # What to do, and with what; an attempt may have died with everything done but the last word.
     with reading(engine) as db:
         asked = runs.get(db, run_id)
@@ -67,38 +74,22 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         frozen = datasets.get(db, asked.dataset_id)
     if recorded is not None:
         return recorded
-    recipe = recipes.load(asked.recipe, asked.options, data=settings.store.data)
-    recipes.refuse_unservable(recipe, settings.serving)
-    report(Progress(stage=Stage.PREPARING, note="reading the dataset and the index"))
+    job = open_job(engine, settings, run_id, worker)
+    base, work, heldout, library = job.base, job.work, job.heldout, job.library
     artifacts = ArtifactStore(settings.store.data)
-    folder = artifacts.open(frozen.folder)
-    train, heldout = dataset.read(folder, datasets.TRAIN), dataset.read(folder, datasets.HELDOUT)
-    library = open_library(engine, settings, train, heldout)
-    base = models.get(asked.base_model, settings.store.data)
-    work = settings.store.data / "runs" / str(run_id)
-    work.mkdir(parents=True, exist_ok=True)
-    _use_threads(settings.train.threads)
+
+    # What it will take: stored and shown before anything is trained, refused where it will not fit.
+    job = settle(job, partial(_keep_plan, engine, run_id, worker))
+    recipe = job.recipe
 
     # Train in the recipe's way, unless an earlier attempt did.
     if not (work / TRAINED).is_file():
-        job = Job(
-            engine=engine,
-            settings=settings,
-            run=asked,
-            recipe=recipe,
-            base=base,
-            work=work,
-            train=train,
-            heldout=heldout,
-            library=library,
-            report=report,
-        )
         with _full_disk_is_said(work):
             fitted = WAYS[recipe.way](job)
             write_whole(work / TRAINED, json.dumps(asdict(fitted)))
 
     # Compare all arms at the precision that is served, and judge.
-    judged = _load_judged(base, work / ADAPTER, settings)
+    judged = evaluate.load_judged(base, work / ADAPTER, settings)
     _refuse_idle(judged.model)
     newest = sorted(heldout, key=lambda row: row.answer_ts, reverse=True)
     questions = newest[: settings.train.evaluation_questions]
@@ -107,11 +98,15 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         library,
         questions,
         generate=settings.train.generated_answers,
-        report=lambda done, of, what: _evaluating(report, done, of, what),
+        report=lambda done, of, what: _evaluating(job.report, done, of, what),
     )
-    report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
+    scores = of_tasks.evaluated(scores, judged, job)
+    if recipe.declines:
+        sourced = aware.measure(judged, library, questions, most=settings.train.generated_answers)
+        scores = replace(scores, sourced=sourced)
+    job.report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
     rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
-    verdict = gate.judge(scores, settings.train, serving=rival)
+    verdict = of_tasks.decided(gate.judge(scores, settings.train, serving=rival), scores, job)
 
     # Keep the adapter with everything that is known about it.
     trained_on = identity.of(base, settings.store.data)
@@ -123,7 +118,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         run=asked,
         frozen=frozen,
         work=work,
-        train=train,
+        train=job.train,
         questions=questions,
         fitted=Fitted(**json.loads((work / TRAINED).read_text(encoding="utf-8"))),
         about=about,
@@ -134,12 +129,12 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             scores,
             questions,
             settings.judge,
-            lambda done, of: _evaluating(report, done, of, "asking the judge"),
+            lambda done, of: _evaluating(job.report, done, of, "asking the judge"),
         ),
     )
     with artifacts.write("adapters", about) as draft:
         _copy_adapter(work / ADAPTER, draft.path)
-        dataset_card = (folder / "card.md").read_text(encoding="utf-8")
+        dataset_card = (artifacts.open(frozen.folder) / "card.md").read_text(encoding="utf-8")
         (draft.path / "card.md").write_text(card.model_card(kept, dataset_card), encoding="utf-8")
         evidence.write(draft.path, kept)
     with engine.begin() as db:
@@ -161,6 +156,27 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     return adapter
 
 
+def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
+    """Do what the run is for: an adapter, or in words what was found, in the work folder's `found.txt`.
+
+    Raises as `run` does.
+    """
+    with reading(engine) as db:
+        goal = runs.get(db, run_id).goal
+    if goal is Goal.ADAPTER:
+        run(engine, settings, run_id, worker)
+        return
+    job = open_job(engine, settings, run_id, worker)
+    with _full_disk_is_said(job.work):
+        settle(job, partial(_keep_plan, engine, run_id, worker))
+        write_whole(job.work / FOUND, GOALS[goal](job))
+
+
+def _keep_plan(engine: Engine, run_id: int, worker: str, made: Plan) -> Run:
+    with engine.begin() as db:
+        return runs.planned(db, run_id, worker, made)
+
+
 @contextmanager
 def _full_disk_is_said(work: Path) -> Iterator[None]:
     """A checkpoint that does not fit ends in errors of safetensors' and torch's own; say what they mean."""
@@ -174,27 +190,6 @@ def _full_disk_is_said(work: Path) -> Iterator[None]:
             raise
         with full_disk_is_said(work):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-
-
-def _load_judged(base: Path, adapter: Path, settings: Settings) -> evaluate.Judged:
-    """The base as it is served, never quantised for this, with the adapter on it."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    precision = models.served_precision(settings)
-    model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=getattr(torch, precision), use_safetensors=True
-    )
-    tuned = PeftModel.from_pretrained(model, adapter, adapter_name="new")
-    tuned.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
-    return evaluate.Judged(
-        model=tuned,
-        tokenizer=tokenizer,
-        precision=precision,
-        max_tokens=settings.serving.max_tokens,
-    )
 
 
 def _serving_now(
@@ -242,13 +237,6 @@ def _copy_adapter(source: Path, target: Path) -> None:
         (target / name).write_bytes((source / name).read_bytes())
 
 
-def _use_threads(count: int) -> None:
-    import torch
-
-    if count:
-        torch.set_num_threads(count)
-
-
 def main() -> None:
     """Exit code 0: done. 2: a person can fix it, and the last line of stderr says how, as JSON."""
     from lorekeeper import settings as config
@@ -260,12 +248,11 @@ def main() -> None:
     engine = store.connect(settings.database_url)
     try:
         with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
-            adapter = run(engine, settings, run_id, worker)
+            reach(engine, settings, run_id, worker)
     except LorekeeperError as error:
         told = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}
         print(json.dumps(told), file=sys.stderr)
         raise SystemExit(2) from error
-    print(json.dumps({"adapter_id": adapter.id}))
 
 
 if __name__ == "__main__":

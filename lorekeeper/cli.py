@@ -33,7 +33,8 @@ COMMANDS = (
     Command("search", "retrieval.search_cli", "search", "Show what a question finds, and why."),
     Command("import", "builder.imports.cli", "import_", "Take a Slack export or a file of questions and answers."),
     Command("dataset", "builder.dataset_cli", "dataset", "Freeze, compare, describe and export dataset versions."),
-    Command("retrain", "builder.cli", "retrain", "Freeze the approved pairs and queue a run."),
+    Command("tasks", "builder.tasks.cli", "tasks", "List the team's tasks, add one, and have one done."),
+    Command("train", "builder.cli", "train", "Plan a run on the approved pairs, and see it through."),
     Command("runs", "builder.cli", "runs", "List runs, or follow one."),
     Command("cancel", "builder.cli", "cancel", "Stop a run."),
     Command("adapters", "builder.cli", "adapters", "List adapters with their scores, or merge one into its base."),
@@ -125,7 +126,8 @@ class _Runner:
 
 _EXTRAS = {
     "torch": "train", "transformers": "train", "peft": "train", "bitsandbytes": "train",
-    "accelerate": "train", "matplotlib": "train", "psutil": "train", "gguf": "train",
+    "accelerate": "train", "matplotlib": "train", "psutil": "train", "gguf": "train", "optuna": "train",
+    "rouge_score": "train",
     "faiss": "retrieval", "bm25s": "retrieval", "sentence_transformers": "retrieval",
     "Stemmer": "retrieval", "numpy": "retrieval", "psycopg": "postgres",
     "mcp": "mcp",

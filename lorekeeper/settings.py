@@ -178,7 +178,7 @@ class Train(Section):
     """How adapters are made and judged."""
 
     recipe: str = "qlora"
-    """The recipe that `/lore retrain` uses when none is named."""
+    """The recipe that `/lore retrain` and `lore train` use when none is named."""
     heldout: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
     """Share of conversations that are never trained on and that judge every adapter."""
     split: Literal["random", "time"] = "random"
@@ -199,6 +199,8 @@ class Train(Section):
     """How often a worker says that it is alive."""
     lease_seconds: Annotated[float, Field(gt=0)] = 30.0
     """A run whose worker was silent for this long is given to another one."""
+    search_trials: Annotated[int, Field(ge=5)] = 16
+    """How many settings `lore train --search` tries, the dial's own among them."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads for training; 0: all."""
     hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""

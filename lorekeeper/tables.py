@@ -248,7 +248,11 @@ runs = Table(
     Column("started_at", Float),
     Column("ended_at", Float),
     Column("announced", String(128)),  # the last state and progress that Slack shows
+    Column("goal", String(16), nullable=False, default="adapter"),
+    Column("plan", JSON(none_as_null=True)),
+    Column("found", Text),
     CheckConstraint("state IN ('queued','running','done','failed','cancelled')", name="state"),
+    CheckConstraint("goal IN ('adapter','plan','curve','search')", name="goal"),
     Index(None, "state", "id"),
 )
 

@@ -18,11 +18,24 @@ from bot.blocks.text import (
     section,
     table,
 )
+from builder.plan.told import told
 from builder.recipes import Recipe
 from builder.recipes import names as load_recipes
 from builder.report.evidence import Evidence, moved
-from lorekeeper.domain import Adapter, Arm, Deployment, Evaluation, Outcome, Progress, Run, RunState
+from lorekeeper.domain import (
+    Adapter,
+    Arm,
+    Deployment,
+    Evaluation,
+    Goal,
+    Outcome,
+    Plan,
+    Progress,
+    Run,
+    RunState,
+)
 from lorekeeper.promotion import overrules
+from lorekeeper.quantities import duration, size
 
 BAR = 20  # squares
 LOOKED_AT = 50  # of the questions that moved furthest each way, for one with both answers
@@ -34,10 +47,17 @@ STATES = {
     RunState.FAILED: ":x: failed",
     RunState.CANCELLED: ":octagonal_sign: cancelled",
 }
+GOALS = {
+    Goal.ADAPTER: "",
+    Goal.PLAN: " · a plan, nothing is trained",
+    Goal.CURVE: " · would more data help?",
+    Goal.SEARCH: " · a search for better settings",
+}
 VERDICTS = {
     Outcome.PROMOTE: ":white_check_mark: *Promoted*: it answers better.",
     Outcome.KEEP: ":no_entry_sign: *Kept out*: what is served stays.",
     Outcome.UNDECIDED: ":scales: *Undecided*: too little evidence, so what is served stays.",
+    Outcome.FOR_TASK: ":dart: *For its task*: it does that better; the assistant stays as it is.",
 }
 
 
@@ -52,12 +72,20 @@ def card(
     `evidence` holds only the words that those who read the message may see.
     """
     head = section(
-        f"*Run {run.id}* · recipe `{escaped(run.recipe, 40)}` · {STATES[run.state]}"
+        f"*Run {run.id}*{GOALS[run.goal]} · recipe `{escaped(run.recipe, 40)}` · {STATES[run.state]}"
         f"\nasked for by {person(run.requested_by)}"
     )
     if run.is_over:
         return [head, *_ending(run, adapter, served, evidence)]
-    return [head, section(_progress(run.progress)), *_cancelling(run)]
+    return [head, section(_progress(run.progress)), *planned(run.plan), *_cancelling(run)]
+
+
+def planned(plan: Plan | None) -> list[Block]:
+    """What the run takes, as it was estimated before it began."""
+    if plan is None:
+        return []
+    lines = "\n".join(f"*{name}*: {escaped(text, 700)}" for name, text in told(plan))
+    return [context(f"The plan\n{lines}")]
 
 
 def line(run: Run) -> str:
@@ -146,6 +174,9 @@ def _ending(
             section(f"*Why*: {escaped(run.error or 'unknown', 2000)}"),
             context("What was trained so far is kept: `/lore retrain` starts anew."),
         ]
+    if run.state is RunState.DONE and run.goal is not Goal.ADAPTER:
+        found = [section(escaped(run.found, 2900))] if run.found else []
+        return [*found, *planned(run.plan)]
     if run.state is RunState.CANCELLED or adapter is None:
         by = person(run.cancel_requested_by) if run.cancel_requested_by else "somebody"
         return [section(f"Cancelled by {by}. What is served did not change.")]
@@ -225,22 +256,14 @@ def _progress(progress: Progress) -> str:
         numbers.append(f"loss {progress.loss:.3f}")
     if progress.tokens_per_second is not None:
         numbers.append(f"{progress.tokens_per_second:.0f} tokens/s")
+    if progress.memory is not None:
+        numbers.append(size(progress.memory))
     if progress.seconds_left is not None:
-        numbers.append(f"{_duration(progress.seconds_left)} left")
+        numbers.append(f"{duration(progress.seconds_left)} left")
     note = f"\n_{escaped(progress.note, 300)}_" if progress.note else ""
     return (
         f"*{progress.stage.value}* `{'█' * full}{'░' * (BAR - full)}` {' · '.join(numbers)}{note}"
     )
-
-
-def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "a while"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Update, exists, func, insert, select, update
 
-from lorekeeper.domain import RUN_MOVES, Progress, Run, RunState, Stage
+from lorekeeper.domain import RUN_MOVES, Goal, Plan, Progress, Run, RunState, Stage
 from lorekeeper.errors import LeaseLost, NotFound, StaleDecision
 from lorekeeper.store.rows import plain, revive
 from lorekeeper.tables import runs
@@ -29,6 +29,7 @@ def queue(
     base_model: str,
     requested_by: str,
     channel: str | None = None,
+    goal: Goal = Goal.ADAPTER,
 ) -> Run:
     """Add a run that waits for a worker. `channel` is where its one message will be."""
     row = db.execute(
@@ -43,6 +44,7 @@ def queue(
             requested_at=time.time(),
             progress=plain(Progress()),
             channel=channel,
+            goal=goal.value,
         )
         .returning(runs)
     )
@@ -122,6 +124,15 @@ def report(db: Connection, run_id: int, worker: str, progress: Progress) -> Run:
     return _mine(db, run_id, worker, progress=plain(progress))
 
 
+def planned(db: Connection, run_id: int, worker: str, plan: Plan) -> Run:
+    """Store what the run will take.
+
+    Raises:
+        LeaseLost: the run was given to another worker, or is over.
+    """
+    return _mine(db, run_id, worker, plan=plain(plan))
+
+
 def finish(
     db: Connection,
     run_id: int,
@@ -130,6 +141,7 @@ def finish(
     *,
     adapter_id: int | None = None,
     error: str | None = None,
+    found: str | None = None,
 ) -> Run:
     """End the run, or with QUEUED give it back for another worker to go on with.
 
@@ -147,6 +159,7 @@ def finish(
         state=state.value,
         adapter_id=adapter_id,
         error=error,
+        found=found,
         ended_at=None if back else time.time(),
         **ending,
     )

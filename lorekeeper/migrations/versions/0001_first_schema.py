@@ -396,8 +396,14 @@ def upgrade() -> None:
         sa.Column("started_at", sa.Float(), nullable=True),
         sa.Column("ended_at", sa.Float(), nullable=True),
         sa.Column("announced", sa.String(length=128), nullable=True),
+        sa.Column("goal", sa.String(length=16), nullable=False),
+        sa.Column("plan", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("found", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "state IN ('queued','running','done','failed','cancelled')", name=op.f("ck_runs_state")
+        ),
+        sa.CheckConstraint(
+            "goal IN ('adapter','plan','curve','search')", name=op.f("ck_runs_goal")
         ),
         sa.ForeignKeyConstraint(
             ["dataset_id"], ["datasets.id"], name=op.f("fk_runs_dataset_id_datasets")

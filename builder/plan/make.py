@@ -1,0 +1,177 @@
+"""A job in; what it will take, and the job with every hyperparameter settled, out.
+
+The plan is reckoned from the rows and the model's shape, and measured by a probe of a few real steps.
+It is stored in the run's row before anything is trained, and a run that would not fit ends here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from builder import aware, effort, evaluate, fit, shape
+from builder.effort import Choice, Facts
+from builder.encode import Example
+from builder.job import Job
+from builder.plan import fits, memory, probe, rows
+from builder.plan.memory import Device, Needs
+from builder.plan.rows import Counted
+from builder.shape import Shape
+from lorekeeper import hardware
+from lorekeeper.domain import Arm, Plan, Progress, Run, Stage
+from lorekeeper.errors import BadInput
+from lorekeeper.store import deployments, reading
+
+HOPEFUL = 0.25  # of the reckoned activations: what does not even fit with these is not probed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A job whose recipe is complete, and what it was completed from."""
+
+    job: Job
+    counted: Counted
+    shape: Shape
+    chosen: tuple[Choice, ...]
+
+
+def settle(job: Job, keep: Callable[[Plan], Run]) -> Job:
+    """The job with what its dial chose, once `keep` has its plan; a run that was planned is not again.
+
+    Raises:
+        BadInput: no row fits, or memory does not suffice; names the largest setting that does.
+        NoSpace: the disk does not suffice.
+        Cancelled: somebody asked for the run to stop.
+    """
+    began = time.monotonic()
+    job.report(Progress(stage=Stage.PREPARING, note="counting tokens"))
+    settled = dialled(job)
+    if job.run.plan is not None:
+        return settled.job
+    plan = _plan(settled, counting=time.monotonic() - began)
+    return replace(settled.job, run=keep(plan))
+
+
+def dialled(job: Job) -> Settled:
+    """Count the job's rows, and fill in what neither its recipe nor a person set.
+
+    Raises:
+        BadInput: no row fits into the recipe's `max_tokens`.
+    """
+    counted = rows.count(_examples(job), job.recipe.max_tokens)
+    built = shape.of(job.base)
+    facts = Facts(
+        rows=len(counted.fitting),
+        answer_tokens=counted.answer_tokens,
+        shape=built,
+        most_rank=job.settings.serving.max_lora_rank,
+    )
+    recipe, chosen = effort.dial(job.recipe, facts)
+    return Settled(job=replace(job, recipe=recipe), counted=counted, shape=built, chosen=chosen)
+
+
+def _plan(settled: Settled, *, counting: float) -> Plan:
+    job, counted = settled.job, settled.counted
+    needs = Needs(shape=settled.shape, rows=counted.fitting, device=_device())
+    hopeful = replace(needs, device=replace(needs.device, factor=HOPEFUL))
+    fits.refuse_memory(job.recipe, hopeful, longest=counted.longest)
+    disk_free = shutil.disk_usage(job.work).free
+    disk = memory.disk(needs.shape, job.recipe, needs.device)
+    fits.refuse_disk(job.recipe, disk, disk_free)
+    with tempfile.TemporaryDirectory(dir=job.work, prefix=".probe-") as scratch:
+        trained = _probe_training(job, counted, Path(scratch), needs)
+        judged = probe.judge(job, Path(scratch) / fit.ADAPTER)
+    needs = replace(needs, device=_calibrated(job, needs, trained))
+    fits.refuse_memory(job.recipe, needs, longest=counted.longest)
+    steps = fit.steps_of(len(counted.fitting), job.recipe)
+    return Plan(
+        rows=len(counted.fitting),
+        prompt_tokens=counted.prompt_tokens,
+        answer_tokens=counted.answer_tokens,
+        lengths=counted.lengths,
+        left_out=counted.left_out,
+        left_out_why=counted.left_out_why,
+        steps=steps,
+        device=next(iter(hardware.gpus()), "CPU"),
+        memory=needs.parts(job.recipe),
+        memory_free=needs.device.free,
+        seconds={"preparing": counting, **_seconds(job, counted, steps, trained, judged)},
+        disk=disk,
+        disk_free=disk_free,
+        chosen=tuple(map(str, settled.chosen)),
+        probed=trained.steps,
+    )
+
+
+def _examples(job: Job) -> list[Example]:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    return aware.examples(job.train, job.recipe, job.library, tokenizer)
+
+
+def _device() -> Device:
+    import psutil
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return Device(
+        gpu=gpu,
+        compute_bytes=fit.compute_type().itemsize,
+        free=hardware.free_gpu_memory()[0] if gpu else hardware.free_memory(),
+        process=0 if gpu else psutil.Process().memory_info().rss,
+    )
+
+
+def _probe_training(job: Job, counted: Counted, scratch: Path, needs: Needs) -> probe.Trained:
+    """Raises BadInput where not even a few steps fit into memory."""
+    import torch
+
+    job.report(Progress(stage=Stage.PREPARING, note="measuring a few steps"))
+    try:
+        return probe.train(job, counted.fitting, scratch)
+    except torch.OutOfMemoryError:
+        fits.refuse_memory(job.recipe, needs, longest=counted.longest)
+        raise BadInput(
+            "Memory ran out while a few steps were measured, though the run should have fitted.",
+            fix="See that nothing else takes the device's memory, or halve batch_size.",
+        ) from None
+
+
+def _calibrated(job: Job, needs: Needs, trained: probe.Trained) -> Device:
+    return memory.calibrated(
+        replace(needs.device, process=trained.before),
+        needs.shape,
+        job.recipe,
+        needs.batch(job.recipe),
+        trained.peak,
+    )
+
+
+def _seconds(
+    job: Job, counted: Counted, steps: int, trained: probe.Trained, judged: probe.Evaluated
+) -> Mapping[str, float]:
+    """By stage, from what the probe measured."""
+    per_step = job.recipe.batch_size * job.recipe.accumulation
+    one_pass = sum(trained.seconds(len(row.input_ids)) for row in counted.fitting)
+    questions = min(len(job.heldout), job.settings.train.evaluation_questions)
+    arms = len(Arm) + _is_rivalled(job) * 1
+    return {
+        "loading": trained.load_seconds + judged.load_seconds,
+        "training": one_pass * steps * per_step / len(counted.fitting),
+        "checkpoints": trained.checkpoint_seconds * (1 + steps // job.recipe.checkpoint_steps),
+        "scoring": arms * questions * judged.row_seconds
+        + 2 * len(evaluate.probe()) * judged.general_seconds,
+        "answering": len(Arm) * judged.writing_seconds,
+    }
+
+
+def _is_rivalled(job: Job) -> bool:
+    """Whether the adapter that is served is scored as well."""
+    with reading(job.engine) as db:
+        current = deployments.current(db)
+    return current is not None and current.adapter_id is not None

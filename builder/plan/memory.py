@@ -1,0 +1,119 @@
+"""A model's shape, a recipe and a batch in; the bytes that training takes at its peak, by part, out. Pure.
+
+The parts are reckoned from the sizes; what depends on the implementation (how many intermediate
+values a layer keeps for its gradients) is corrected by a factor that a probe measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from builder.encode import Example
+from builder.recipes import Recipe
+from builder.shape import Shape
+
+NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
+"""Bits of one NF4 number with double quantisation: 4, an 8-bit scale for each block of 64, and a
+32-bit scale for each 256 of those (QLoRA, Dettmers et al. 2023, section 3)."""
+ADAMW, ADAMW_8BIT = 8, 2  # bytes of state for each number that learns: two moments in 32 or 8 bits
+FLOAT32 = 4
+LOGITS = 3  # copies at the peak: the logits, their float32 softmax, and its gradient
+CHECKPOINTS = 3  # two are kept, and the next is written before the oldest goes
+
+Parts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What the run computes on."""
+
+    gpu: bool
+    compute_bytes: int  # of one number in the type that is computed in
+    free: int | None  # bytes that may be taken; None where nobody tells
+    process: int = 0  # bytes that the process holds before the model is loaded
+    factor: float = 1.0  # measured activations and logits, over those reckoned here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The largest that a run computes at once."""
+
+    tokens: int
+    learned: int  # of them; logits are made for these alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """How many bytes a recipe takes on top of what the process holds, for these rows on this device."""
+
+    shape: Shape
+    rows: Sequence[Example]  # shortest first
+    device: Device
+
+    def __call__(self, recipe: Recipe) -> int:
+        return sum(self.parts(recipe).values()) - self.device.process
+
+    def parts(self, recipe: Recipe) -> Parts:
+        return training(self.shape, recipe, self.batch(recipe), self.device)
+
+    def batch(self, recipe: Recipe) -> Batch:
+        """The longest rows together; the shortest, where `max_tokens` would leave out all."""
+        size = recipe.batch_size
+        fitting = [row for row in self.rows if len(row.input_ids) <= recipe.max_tokens]
+        largest = fitting[-size:] or self.rows[:size]
+        longest = max(len(row.input_ids) for row in largest)
+        return Batch(tokens=len(largest) * longest, learned=sum(row.learned for row in largest))
+
+
+def training(shape: Shape, recipe: Recipe, batch: Batch, device: Device) -> Parts:
+    """Bytes at the peak of a step, by part; parts of nothing are left out."""
+    learns = shape.trainable(recipe)
+    parts = {
+        "weights": _weights(shape, recipe, device),
+        "adapter": FLOAT32 * shape.adapter(recipe) if recipe.trains == "adapter" else 0,
+        "gradients": FLOAT32 * learns,
+        "optimiser": (ADAMW_8BIT if device.gpu else ADAMW) * learns,
+        "activations": round(device.factor * _activations(shape, batch.tokens, device)),
+        "logits": round(device.factor * LOGITS * FLOAT32 * batch.learned * shape.vocabulary),
+        "process": device.process,
+    }
+    return {name: size for name, size in parts.items() if size}
+
+
+def disk(shape: Shape, recipe: Recipe, device: Device) -> int:
+    """Bytes that checkpoints and the result take: twice, in the run's folder and in the store."""
+    learns = shape.trainable(recipe)
+    state = ADAMW_8BIT if device.gpu else ADAMW
+    return learns * (CHECKPOINTS * (FLOAT32 + state) + 2 * FLOAT32)
+
+
+def calibrated(device: Device, shape: Shape, recipe: Recipe, batch: Batch, peak: int) -> Device:
+    """The device with the factor that makes the reckoning give `peak` bytes for the probe's batch."""
+    plain = replace(device, factor=1.0)
+    parts = training(shape, recipe, batch, plain)
+    moving = parts["activations"] + parts["logits"]
+    fixed = sum(parts.values()) - moving
+    return replace(device, factor=max(0.05, (peak - fixed) / moving))
+
+
+def _weights(shape: Shape, recipe: Recipe, device: Device) -> int:
+    """A quantised base keeps what is not in 4 bits in float32 (peft prepares it so)."""
+    if recipe.trains != "adapter":
+        return FLOAT32 * shape.parameters
+    if recipe.quantization == "none":
+        return device.compute_bytes * shape.parameters
+    rest = shape.parameters - shape.quantizable
+    return round(shape.quantizable * NF4_BITS / 8) + FLOAT32 * rest
+
+
+def _activations(shape: Shape, tokens: int, device: Device) -> int:
+    """Intermediate values that a backward pass needs.
+
+    Counted for a block of attention and a gated MLP with an adapter and dropout on every linear
+    layer; on a GPU each block keeps its input only, and one block at a time is computed again
+    (gradient checkpointing, Chen et al. 2016).
+    """
+    block = 15 * shape.hidden + 4 * shape.keys + 4 * shape.intermediate
+    kept = shape.layers * shape.hidden + block if device.gpu else shape.layers * block
+    return tokens * kept * device.compute_bytes
