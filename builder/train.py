@@ -27,7 +27,7 @@ from builder.job import FOUND, Job, open_job
 from builder.library import Library
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
-from builder.report.gather import gather
+from builder.report.gather import TRAINED, gather
 from builder.report.judging import judged as judged_by
 from builder.tasks import judged as of_tasks
 from builder.tasks import learn
@@ -45,7 +45,6 @@ log = structlog.get_logger(__name__)
 
 # Bytes. torch names no reason when a write fails; a disk with less than this left is one.
 FULL = 64 * 1024
-TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
 WAYS: Mapping[str, Callable[[Job], Fitted]] = {
@@ -115,12 +114,11 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     kept = gather(
         engine,
         settings,
-        run=asked,
+        run_id=run_id,
         frozen=frozen,
         work=work,
         train=job.train,
         questions=questions,
-        fitted=Fitted(**json.loads((work / TRAINED).read_text(encoding="utf-8"))),
         about=about,
         scores=scores,
         verdict=verdict,

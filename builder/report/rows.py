@@ -6,18 +6,16 @@ import math
 
 from builder.report.evidence import Evidence
 from lorekeeper.paired import interval
+from lorekeeper.quantities import duration, size
 
 PLANNED = {
-    "seconds": "training time",
-    "tokens": "tokens",
-    "answer_tokens": "answer tokens learned",
+    "whole": "the whole run",
+    "training": "training",
     "steps": "steps",
-    "examples": "examples",
+    "rows": "rows learned from",
     "memory": "peak memory",
-    "disk": "disk",
 }
-"""What a plan foretells, in words; what it knows beyond that is shown under its own name."""
-BYTES = {"memory", "disk"}
+"""What a plan foretells, in words."""
 
 
 def facts(evidence: Evidence) -> list[tuple[str, str]]:
@@ -50,10 +48,10 @@ def arms_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
 def plan_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
     """What was planned, what it came to, and by how much that is off."""
     rows = []
-    for name in dict.fromkeys([*evidence.planned, *evidence.real]):
+    for name in (name for name in PLANNED if name in {*evidence.planned, *evidence.real}):
         planned, real = evidence.planned.get(name), evidence.real.get(name)
         off = f"{(real - planned) / planned:+.0%}" if planned and real is not None else ""
-        rows.append((PLANNED.get(name, name), _amount(name, planned), _amount(name, real), off))
+        rows.append((PLANNED[name], _amount(name, planned), _amount(name, real), off))
     return rows
 
 
@@ -69,8 +67,6 @@ def number(value: float) -> str:
 def _amount(name: str, value: float | None) -> str:
     if value is None:
         return "–"
-    if name == "seconds":
-        return f"{value / 60:.1f} min" if value >= 60 else f"{value:.0f} s"
-    if name in BYTES:
-        return f"{value / 2**30:.2f} GiB"
-    return f"{value:,.0f}"
+    if name in {"whole", "training"}:
+        return duration(value)
+    return size(int(value)) if name == "memory" else f"{value:,.0f}"

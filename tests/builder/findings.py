@@ -69,8 +69,8 @@ def evidence(**changes: Any) -> Evidence:
             Changed(what="new", pair_id=40, question="What came?", place=here),
             Changed(what="gone", pair_id=4, question="What went?", place=here),
         ),
-        "planned": {"seconds": 600.0, "memory": 2.0**30},
-        "real": {"seconds": 660.0, "steps": 40},
+        "planned": {"whole": 600.0, "training": 300.0, "steps": 40, "memory": 2**30},
+        "real": {"whole": 660.0, "training": 270.0, "steps": 40},
         "energy": Energy(seconds=700.0, joules=14_000.0, gpus=0, source="assumed: 20 W"),
     }
     return Evidence(**(values | changes))
