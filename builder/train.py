@@ -75,6 +75,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         return recorded
     job = open_job(engine, settings, run_id, worker)
     base, work, heldout, library = job.base, job.work, job.heldout, job.library
+    drawn = curve.kept_in(job)
     artifacts = ArtifactStore(settings.store.data)
 
     # What it will take: stored and shown before anything is trained, refused where it will not fit.
@@ -123,6 +124,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         scores=scores,
         verdict=verdict,
         told=told,
+        curve=drawn,
         judged=judged_by(
             scores,
             questions,

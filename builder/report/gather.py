@@ -36,8 +36,10 @@ def gather(
     verdict: Verdict,
     told: Sequence[Told],
     judged: Judgement | None,
+    curve: Path,
 ) -> Evidence:
-    """Everything that the report tells of a run, before its adapter has a name."""
+    """Everything that the report tells of a run, before its adapter has a name. `curve` is the folder of the
+    learning curve by the same recipe, if somebody asked for one."""
     before, trained, now = _before(engine, frozen), _trained(work), time.time()
     with reading(engine) as db:
         run = runs.get(db, run_id)  # with its plan
@@ -66,6 +68,7 @@ def gather(
         real=_real(run, trained, now),
         energy=energy.used(work),
         judged=judged,
+        curve=evidence.curve(curve),
     )
 
 

@@ -57,7 +57,7 @@ def plan_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
 
 def again(evidence: Evidence) -> str:
     """The command that makes the same adapter again, on the same device from the same data."""
-    return f"lore retrain --again {evidence.run}"
+    return f"lore train --again {evidence.run}"
 
 
 def number(value: float) -> str:

@@ -31,7 +31,7 @@ def test_it_tells_everything_that_was_measured() -> None:
         "Qwen/Qwen3-0.6B", "d2: 96 pairs to train on, 24 held out", "Against base + retrieval",
         "Loss while it learned", "Question by question", "What it forgot", "tuned + retrieval",
         "Turn it 5 times.", "What is new in d2 since d1", "What came?", "Left out as too long: 1",
-        "0.004 kWh", "the whole run", "+10%", "-10%", "lore retrain --again 7",
+        "0.004 kWh", "the whole run", "+10%", "-10%", "lore train --again 7",
     ):  # fmt: skip
         assert what in told, what
 
