@@ -29,7 +29,7 @@ class Law:
     power: float
 
     def loss(self, rows: float) -> float:
-        return self.floor + self.scale * float(rows) ** -self.power
+        return float(self.floor + self.scale * rows**-self.power)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

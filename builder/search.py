@@ -13,6 +13,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from builder.encode import Example
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.recipes import Recipe
+from builder.scoring import score
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
 from lorekeeper.errors import BadInput
@@ -143,10 +145,10 @@ def _try_settings(job: Job, study: optuna.Study, space: _Space, folder: Path) ->
     learned, judging = _parts(job)
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     while (done := len(study.get_trials(states=ended))) < job.settings.train.search_trials:
-        study.optimize(
-            lambda trial, done=done: _trial(job, space, trial, learned, judging, folder, done),
-            n_trials=1,
+        one = partial(
+            _trial, job, space, learned=learned, judging=judging, folder=folder, done=done
         )
+        study.optimize(one, n_trials=1)
 
 
 def _trial(
@@ -221,7 +223,7 @@ def _held_out(job: Job, work: Path, told: str) -> list[float]:
         instruction.train(replace(job, work=work, report=report))
         judged = evaluate.load_judged(job.base, work / fit.ADAPTER, job.settings)
         asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
-        losses = evaluate.score(judged, asked, [row.answer for row in job.heldout])
+        losses = score(judged, asked, [row.answer for row in job.heldout])
         write_whole(done, json.dumps(losses))
     return [float(loss) for loss in json.loads(done.read_text(encoding="utf-8"))]
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import aware, effort, evaluate, fit, shape
+from builder import aware, effort, fit, shape, weights
 from builder.effort import Choice, Facts
 from builder.encode import Example
+from builder.guards import ask
 from builder.job import Job
 from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
@@ -121,7 +122,7 @@ def _device() -> Device:
     gpu = torch.cuda.is_available()
     return Device(
         gpu=gpu,
-        compute_bytes=fit.compute_type().itemsize,
+        compute_bytes=weights.compute_type().itemsize,
         free=hardware.free_gpu_memory()[0] if gpu else hardware.free_memory(),
         process=0 if gpu else psutil.Process().memory_info().rss,
     )
@@ -165,7 +166,7 @@ def _seconds(
         "training": one_pass * steps * per_step / len(counted.fitting),
         "checkpoints": trained.checkpoint_seconds * (1 + steps // job.recipe.checkpoint_steps),
         "scoring": arms * questions * judged.row_seconds
-        + 2 * len(evaluate.probe()) * judged.general_seconds,
+        + 2 * ask.asked(job.train, job.heldout, job.settings.train).rows * judged.general_seconds,
         "answering": len(Arm) * judged.writing_seconds,
     }
 

@@ -19,7 +19,9 @@ from typing import Any
 from builder import evaluate, fit
 from builder.dataset import Row
 from builder.encode import Example
+from builder.guards import forgetting
 from builder.job import Job
+from builder.scoring import answer, score
 from lorekeeper.domain import Arm, Progress, Run, Stage
 from lorekeeper.prompt import messages
 
@@ -89,11 +91,11 @@ def judge(job: Job, adapter: Path) -> Evaluated:
     judged = evaluate.load_judged(job.base, adapter, job.settings)
     loaded = time.monotonic() - began
     questions = list(job.heldout)[:: max(1, len(job.heldout) // QUESTIONS)][:QUESTIONS]
-    general = evaluate.probe()[:QUESTIONS]
-    asked = [messages(question) for question, _ in general]
-    evaluate.score(judged, asked[:1], [general[0][1]])  # the first forward pass warms up
+    general = forgetting.questions(forgetting.KINDS[0], QUESTIONS)
+    asked = [messages(one.question) for one in general]
+    score(judged, asked[:1], [general[0].answer])  # the first forward pass warms up
     row = _seconds(lambda: _score(job, judged, questions)) / (len(questions) * len(Arm))
-    known = _seconds(lambda: evaluate.score(judged, asked, [answer for _, answer in general]))
+    known = _seconds(lambda: score(judged, asked, [one.answer for one in general]))
     return Evaluated(
         load_seconds=loaded,
         row_seconds=row,
@@ -153,7 +155,7 @@ def _timed(job: Job, model: Any, rows: Sequence[Example]) -> _Timed:
 def _score(job: Job, judged: evaluate.Judged, rows: Sequence[Row]) -> None:
     for arm in Arm:
         asked = [evaluate.prompt_for(arm, row, job.library) for row in rows]
-        evaluate.score(judged, asked, [row.answer for row in rows])
+        score(judged, asked, [row.answer for row in rows])
 
 
 def _writing(job: Job, judged: evaluate.Judged) -> float:
@@ -163,7 +165,7 @@ def _writing(job: Job, judged: evaluate.Judged) -> float:
         return 0.0
     asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in rows]
     few, many = (
-        _seconds(lambda words=words: evaluate.answer(replace(judged, max_tokens=words), asked))
+        _seconds(lambda words=words: answer(replace(judged, max_tokens=words), asked))
         for words in WORDS
     )
     word = max(0.0, many - few) / (WORDS[1] - WORDS[0])

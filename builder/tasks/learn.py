@@ -100,7 +100,7 @@ def noting(report: Report, note: str) -> Report:
     """Progress that says which part of the run it is of."""
 
     def noted(progress: Progress) -> Run:
-        return report(replace(progress, note=note))
+        return report(replace(progress, note=f"{note}, {progress.note}" if progress.note else note))
 
     return noted
 
