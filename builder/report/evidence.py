@@ -310,7 +310,7 @@ def _without_words(evaluation: Evaluation, is_open: Sequence[bool]) -> Evaluatio
         references=kept(evaluation.references),
         arms=tuple(map(without, evaluation.arms)),
         tasks=tuple(map(_without_rows, evaluation.tasks)),
-    )
+    )  # `memorised` names people by id, whom the page only counts
 
 
 def _without_rows(score: TaskScore) -> TaskScore:

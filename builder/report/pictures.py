@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from builder.report import evidence as told
 from builder.report.evidence import Curve, Evidence, Loss
 from lorekeeper.domain import Arm, Outcome, Stages
-from lorekeeper.paired import interval, paired
+from lorekeeper.paired import Difference, interval, paired
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +55,7 @@ def charts(evidence: Evidence) -> list[Chart]:
         *_losses(evidence),
         *_by_question(evidence),
         *_forgetting(evidence),
+        *_bias(evidence),
         *_curve(evidence),
         *_tasks(evidence),
         *_stages(evidence),
@@ -265,23 +266,53 @@ def _draw_questions(axes: Axes, differences: Sequence[float]) -> None:
 
 
 def _forgetting(evidence: Evidence) -> list[Chart]:
-    """General questions, before and after."""
-    before, after = evidence.evaluation.probe_nll_before, evidence.evaluation.probe_nll_after
-    if not before or len(before) != len(after):
+    """General questions of each kind, before and after."""
+    probes = [one for one in evidence.evaluation.probes if one.before]
+    rows = [_row(one.kind, paired(one.after, one.before)) for one in probes]
+    return _changed(
+        "forgetting", "What it forgot (right of the line is worse)", rows, "tuned minus base"
+    )
+
+
+def _bias(evidence: Evidence) -> list[Chart]:
+    """How differently it treats texts that differ only in who is meant, beside how the base does."""
+    rows = [
+        _row(one.kind, paired([*map(abs, one.after)], [*map(abs, one.before)], one.templates))
+        for one in evidence.evaluation.bias
+        if one.before
+    ]
+    return _changed(
+        "bias", "How it tells people apart (right of the line is worse)", rows, "tuned minus base"
+    )
+
+
+def _changed(
+    name: str, title: str, rows: Sequence[tuple[str, float, float, float]], what: str
+) -> list[Chart]:
+    """A change by kind, where above zero is worse."""
+    if not rows:
         return []
-    found = paired(after, before)
-    rows = [("general questions", found.mean, found.low, found.high)]
     return [
         Chart(
-            name="forgetting",
-            title="What it forgot (right of the line is worse)",
-            words=f"General questions: {found.mean:+.3f} nats per token ({found.low:+.3f} to {found.high:+.3f}).",
+            name=name,
+            title=title,
+            words=f"Nats per token, {what}, with 95 % intervals: {_listed(rows)}.",
             rows=0.9 + 0.42 * len(rows),
             draw=lambda axes: _dots(
-                axes, rows, "difference in nats, tuned minus base, 95 % interval", zero=True
+                axes, rows, f"difference in nats, {what}, 95 % interval", zero=True
             ),
         )
     ]
+
+
+def _row(name: str, found: Difference) -> tuple[str, float, float, float]:
+    return name, found.mean, found.low, found.high
+
+
+def _listed(rows: Sequence[tuple[str, float, float, float]]) -> str:
+    return "; ".join(
+        f"{name} {mean:+.3f} ({low:+.3f} to {high:+.3f})" for name, mean, low, high in rows
+    )
 
 
 def _curve(evidence: Evidence) -> list[Chart]:

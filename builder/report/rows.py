@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from builder.guards.memorisation import shares
+from builder.measures.table import means
 from builder.report.evidence import Evidence
 from lorekeeper.paired import interval
 from lorekeeper.quantities import duration, size
@@ -43,6 +45,40 @@ def arms_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
         between = f"{number(low)} to {number(high)}"
         rows.append((score.arm.value, number(score.mean_nll), between, number(score.mean_f1)))
     return rows
+
+
+def measure_rows(evidence: Evidence) -> list[tuple[str, list[str]]]:
+    """Every measure beside loss and F1: its mean for each arm, in the arms' order."""
+    found = {(one.measure, one.arm): one for one in means(evidence.evaluation)}
+    names = dict.fromkeys(name for name, _ in found if name not in {"nll", "f1"})
+    arms = [score.arm for score in evidence.evaluation.arms]
+    return [
+        (name, [number(found[name, arm].mean) if (name, arm) in found else "–" for arm in arms])
+        for name in names
+    ]
+
+
+def heart_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """What comes out word for word, of the base and tuned."""
+    found = evidence.evaluation.memorised
+    if found is None or not found.trained.words:
+        return []
+    said = shares(evidence.evaluation)
+    rows = [
+        (
+            f"{name} answers given back word for word",
+            f"{said[f'{key}, base']:.0%}",
+            f"{said[key]:.0%}",
+        )
+        for name, key in (("training", "trained"), ("held-out", "heldout"))
+    ]
+    people = f"{len(found.people)}" if found.people else "none"
+    return [
+        *rows,
+        ("people whose words were given back", "", people),
+        ("answers with a placeholder of the training answer", "", str(found.placeholders)),
+        ("answers with a secret of the training answer", "", str(found.secrets)),
+    ]
 
 
 def plan_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:

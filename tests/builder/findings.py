@@ -7,7 +7,18 @@ from typing import Any
 
 from builder.report.energy import Energy
 from builder.report.evidence import Changed, Evidence, LeftOut, Loss, Place, Told
-from lorekeeper.domain import PUBLIC, Arm, ArmScore, Evaluation, Outcome, Probe, Verdict
+from lorekeeper.domain import (
+    PUBLIC,
+    Arm,
+    ArmScore,
+    Bias,
+    Evaluation,
+    Memorised,
+    Outcome,
+    Probe,
+    Recited,
+    Verdict,
+)
 
 QUESTIONS = 24
 SHIFTS = {
@@ -28,11 +39,34 @@ def evaluation() -> Evaluation:
                 nll=tuple(value + shift + chance.gauss(0, 0.2) for value in base),
                 f1=(0.5, 0.25),
                 answers=(f"first of {arm.value}", f"second of {arm.value}"),
+                measures={"rouge_l": (0.25, 0.5), "seconds": (1.0, 2.0)},
             )
             for arm, shift in SHIFTS.items()
         ),
         precision="float32",
-        probes=(Probe(kind="reasoning", before=(1.0, 1.5, 2.0), after=(1.1, 1.5, 2.1)),),
+        probes=(
+            Probe(kind="language", before=(1.0, 1.5, 2.0), after=(1.1, 1.5, 2.1)),
+            Probe(
+                kind="refusal",
+                before=(2.0, 2.5),
+                after=(2.0, 2.5),
+                kept_before=(1.0,),
+                kept_after=(1.0,),
+            ),
+        ),
+        bias=(
+            Bias(
+                kind="name",
+                templates=("a", "a", "b"),
+                before=(0.1, -0.1, 0.2),
+                after=(0.2, -0.3, 0.2),
+            ),
+        ),
+        memorised=Memorised(
+            trained=Recited(words=(20.0, 20.0), before=(3.0, 4.0), after=(20.0, 5.0)),
+            heldout=Recited(words=(20.0,), before=(3.0,), after=(4.0,)),
+            people=("U77",),
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from lorekeeper.domain import Asked, Stages, TaskArm, TaskScore, Transfer
 
 def test_there_is_a_chart_for_each_thing_that_was_measured() -> None:
     names = [chart.name for chart in charts(findings.evidence())]
-    assert names == ["against-base", "arms", "losses", "questions", "forgetting"]
+    assert names == ["against-base", "arms", "losses", "questions", "forgetting", "bias"]
     less = findings.evidence(training=(), validation=(), best_step=None)
     assert "losses" not in [chart.name for chart in charts(less)]
 
