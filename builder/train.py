@@ -27,7 +27,8 @@ from builder.job import FOUND, Job, open_job
 from builder.library import Library
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
-from builder.report.gather import gather
+from builder.report.gather import TRAINED, gather
+from builder.report.judging import judged as judged_by
 from builder.tasks import judged as of_tasks
 from builder.tasks import learn
 from lorekeeper import identity
@@ -44,7 +45,6 @@ log = structlog.get_logger(__name__)
 
 # Bytes. torch names no reason when a write fails; a disk with less than this left is one.
 FULL = 64 * 1024
-TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
 WAYS: Mapping[str, Callable[[Job], Fitted]] = {
@@ -76,6 +76,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         return recorded
     job = open_job(engine, settings, run_id, worker)
     base, work, heldout, library = job.base, job.work, job.heldout, job.library
+    drawn = curve.kept_in(job)
     artifacts = ArtifactStore(settings.store.data)
 
     # What it will take: stored and shown before anything is trained, refused where it will not fit.
@@ -118,16 +119,22 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     kept = gather(
         engine,
         settings,
-        run=asked,
+        run_id=run_id,
         frozen=frozen,
         work=work,
         train=job.train,
         questions=questions,
-        fitted=Fitted(**json.loads((work / TRAINED).read_text(encoding="utf-8"))),
         about=about,
         scores=scores,
         verdict=verdict,
         told=told,
+        curve=drawn,
+        judged=judged_by(
+            scores,
+            questions,
+            settings.judge,
+            lambda done, of: _evaluating(job.report, done, of, "asking the judge"),
+        ),
     )
     with artifacts.write("adapters", about) as draft:
         _copy_adapter(work / ADAPTER, draft.path)
