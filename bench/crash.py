@@ -1,8 +1,10 @@
 """A real vLLM that is killed while eight people read in; what became of their answers, and when it was back, out.
 
-SIGKILL, as the kernel's out-of-memory killer sends it. Every open answer must end with text and a note;
-`lore serve`'s own supervisor must bring the engine back without a person, which is compared with what
-vLLM took to start by itself in the same run. The last line is one JSON object.
+SIGKILL, as the kernel's out-of-memory killer sends it: to vLLM's server, or, every second time, to its
+process with the weights, which is what the kernel would choose. Every answer that was open then must end
+with text and a note; one that had ended before needs none. `lore serve`'s own supervisor must bring the
+engine back without a person, which is compared with what vLLM took to start by itself in the same run.
+The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -33,9 +37,24 @@ from serving.engine import RunningEngine
 from serving.traffic import Traffic
 
 VLLM = Path(__file__).parents[1] / ".venv-vllm/bin/python"
-KILLS, KILLS_FULL = 1, 5
-READING = 8.0  # seconds of reading before the engine is killed
+SERVER = "server"
+VICTIMS = (SERVER, "process with the weights")
+KILLS, KILLS_FULL = 2, 6
+PATIENCE = 120.0  # seconds that the last of them may wait for a first word
 BACK = 600.0  # seconds after which it counts as gone for good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An answer. Times are of `time.monotonic`."""
+
+    answer: Answer
+    ended: float
+    killed: float = 0.0
+
+    @property
+    def was_open(self) -> bool:
+        return self.ended > self.killed
 
 
 class OneSource:
@@ -80,18 +99,19 @@ def main(
         )  # fmt: skip
         watch = threading.Thread(target=running.keep_up)
         watch.start()
-        answers: list[Answer] = []
+        told: list[Told] = []
         back: list[float] = []
         try:
             for number in range(KILLS_FULL if full else KILLS):
-                console.print(f"Killing it while {len(QUESTIONS)} people read ({number + 1}) …")
-                told, took = _kill(assistant, running)
-                answers += told
+                victim = VICTIMS[number % 2]
+                console.print(f"Killing the {victim} while {len(QUESTIONS)} people read …")
+                heard, took = _kill(assistant, running, victim)
+                told += heard
                 back.append(took)
         finally:
             running.stop()
             watch.join()
-    figures = _figures(answers, back, own_start)
+    figures = _figures(told, back, own_start)
     table = Table("Figure", "Value")
     for name, value in figures.items():
         table.add_row(name, str(value))
@@ -99,37 +119,52 @@ def main(
     print(json.dumps(figures))
 
 
-def _kill(assistant: Assistant, running: RunningEngine) -> tuple[list[Answer], float]:
-    """The answers that were open, and the seconds until the engine wrote one again."""
+def _kill(assistant: Assistant, running: RunningEngine, victim: str) -> tuple[list[Told], float]:
+    """The answers that were asked for, and the seconds until the engine wrote one again."""
     assert running.supervisor is not None
     with ThreadPoolExecutor(len(QUESTIONS)) as people:
-        reading = [people.submit(_answer, assistant, question) for question in QUESTIONS]
-        time.sleep(READING)
-        pid = running.supervisor.pid("engine")
+        begun = threading.Barrier(len(QUESTIONS) + 1)
+        reading = [people.submit(_answer, assistant, question, begun) for question in QUESTIONS]
+        begun.wait(PATIENCE)  # everybody has read a word, and nobody the last one
         killed = time.monotonic()
-        os.kill(pid, signal.SIGKILL)
-        told = [each.result() for each in reading]
-    while _answer(assistant, QUESTIONS[0]).model != BASE_NAME:
+        os.kill(_process(running.supervisor.pid("engine"), victim), signal.SIGKILL)
+        told = [replace(each.result(), killed=killed) for each in reading]
+    while _answer(assistant, QUESTIONS[0]).answer.model != BASE_NAME:
         if time.monotonic() - killed > BACK:
             raise typer.BadParameter(f"the engine was not back within {BACK:.0f} s")
         time.sleep(0.5)
     return told, time.monotonic() - killed
 
 
-def _answer(assistant: Assistant, question: str) -> Answer:
-    *_, last = assistant.answer(Asked(question=question))
-    assert last.answer is not None
-    return last.answer
+def _process(server: int, victim: str) -> int:
+    """The server itself, or the one that it started and that holds the most memory."""
+    if victim == SERVER:
+        return server
+    below = psutil.Process(server).children(recursive=True)
+    return max(below, key=lambda each: each.memory_info().rss).pid
 
 
-def _figures(answers: Sequence[Answer], back: Sequence[float], own: float) -> dict[str, float]:
-    cut = [each for each in answers if each.note]
+def _answer(assistant: Assistant, question: str, begun: threading.Barrier | None = None) -> Told:
+    """Read to the end; with `begun`, wait after the first word until everybody has one."""
+    for step in assistant.answer(Asked(question=question)):
+        if step.text and begun is not None:
+            begun.wait(PATIENCE)
+            begun = None
+    assert step.answer is not None
+    return Told(answer=step.answer, ended=time.monotonic())
+
+
+def _figures(told: Sequence[Told], back: Sequence[float], own: float) -> dict[str, float]:
+    cut = [each for each in told if each.was_open]
     return {
-        "open_answers": len(answers),
-        "with_text": sum(bool(each.text.strip()) for each in answers),
-        "cut_off_with_a_note": len(cut),
-        "without_text_or_note": sum(
-            not each.text.strip() or (each.model != BASE_NAME and not each.note) for each in answers
+        "answers": len(told),
+        "open_when_killed": len(cut),
+        "open_with_text_and_note": sum(
+            bool(each.answer.text.strip() and each.answer.note) for each in cut
+        ),
+        "without_text": sum(not each.answer.text.strip() for each in told),
+        "longest_until_told_s": round(
+            max((each.ended - each.killed for each in cut), default=0), 2
         ),
         "own_start_s": round(own, 1),
         "back_s": round(max(back), 1),

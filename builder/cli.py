@@ -44,9 +44,6 @@ def train(
     curve: Annotated[
         bool, typer.Option("--curve", help="Train on growing shares: would more data help?")
     ] = False,
-    search: Annotated[
-        bool, typer.Option("--search", help="Look for better settings than the dial's.")
-    ] = False,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave the run to a worker, and come back at once.")
     ] = False,
@@ -58,7 +55,7 @@ def train(
     by = getpass.getuser()
     run = request(
         engine, settings, by=by, recipe=recipe, options=parse(options or []),
-        goal=_goal(plan=plan, curve=curve, search=search),
+        goal=_goal(plan=plan, curve=curve),
     )  # fmt: skip
     if queue:
         typer.echo(f"Run {run.id} is queued. Follow it: lore runs --follow {run.id}")

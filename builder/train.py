@@ -58,7 +58,10 @@ TRAINED = "trained.json"  # written last into the work folder: what training did
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
 WAYS: Mapping[str, Callable[[Job], Fitted]] = {"instruction": instruction.train}
 # What else a run can be for than an adapter. Each says in words what it found.
-GOALS: Mapping[Goal, Callable[[Job], str]] = {Goal.PLAN: lambda _: "", Goal.CURVE: curve.draw}
+GOALS: Mapping[Goal, Callable[[Job], str]] = {
+    Goal.PLAN: lambda _: "",
+    Goal.CURVE: curve.draw,
+}
 
 
 def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter:
@@ -133,19 +136,19 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     return adapter
 
 
-def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> dict[str, object]:
-    """Do what the run is for; its adapter's id, or in words what was found.
-
-    Raises as `run` does.
-    """
+def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
+    """Do what the run is for, whatever that is. Raises as `run` does."""
     with reading(engine) as db:
         goal = runs.get(db, run_id).goal
     if goal is Goal.ADAPTER:
-        return {"adapter_id": run(engine, settings, run_id, worker).id}
+        run(engine, settings, run_id, worker)
+        return
     job = open_job(engine, settings, run_id, worker)
     with _full_disk_is_said(job.work):
         settle(job, partial(_keep_plan, engine, run_id, worker))
-        return {"found": GOALS[goal](job)}
+        found = GOALS[goal](job)
+    with engine.begin() as db:
+        runs.found(db, run_id, worker, found)
 
 
 def _keep_plan(engine: Engine, run_id: int, worker: str, made: Plan) -> Run:
@@ -241,12 +244,11 @@ def main() -> None:
     settings = config.load()
     engine = store.connect(settings.database_url)
     try:
-        ended = reach(engine, settings, run_id, worker)
+        reach(engine, settings, run_id, worker)
     except LorekeeperError as error:
         told = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}
         print(json.dumps(told), file=sys.stderr)
         raise SystemExit(2) from error
-    print(json.dumps(ended))
 
 
 if __name__ == "__main__":

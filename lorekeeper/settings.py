@@ -199,12 +199,41 @@ class Train(Section):
     """How often a worker says that it is alive."""
     lease_seconds: Annotated[float, Field(gt=0)] = 30.0
     """A run whose worker was silent for this long is given to another one."""
-    search_trials: Annotated[int, Field(ge=5)] = 16
-    """How many settings `lore train --search` tries, the dial's own among them."""
+    probe: bool = True
+    """Whether a run's plan is measured on a few real steps. Without, it tells no time, and memory is only reckoned."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads for training; 0: all."""
     hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""
     """Hours of the day, in the worker's time zone, in which a run may begin: `20-6` for the nights. Empty: at once."""
+    launcher: Literal["local", "slurm", "kubernetes"] = "local"
+    """Where a run computes: in a child process of the worker, or in a job that the worker hands to a cluster and watches (section `launch`)."""
+
+
+class Launch(Section):
+    """How a run is spread over processes and machines."""
+
+    processes: Annotated[int, Field(ge=1)] = 1
+    """How many processes of each machine train one run, each on a GPU of its own. The recipe's batch is shared out among all of them."""
+    nodes: Annotated[int, Field(ge=1)] = 1
+    """How many machines of the cluster train one run."""
+    accelerate: str = ""
+    """`fsdp-qlora` spreads the model itself over the processes; a path names another configuration file of `accelerate launch`. Empty: every process holds the whole model."""
+    python: str = ""
+    """The Python in which Lorekeeper is installed on the nodes, or in the image. Empty: this one's path on Slurm, `python` in an image."""
+    sbatch: tuple[str, ...] = ()
+    """Slurm: more options of `sbatch`, such as `["--partition=gpu", "--gpus-per-node=4", "--time=12:00:00"]`."""
+    image: str = ""
+    """Kubernetes: the image that has Lorekeeper in it."""
+    namespace: str = "default"
+    """Kubernetes: where jobs are made."""
+    claim: str = "lorekeeper"
+    """Kubernetes: the PersistentVolumeClaim (ReadWriteMany) that holds the data folder."""
+    secret: str = "lorekeeper"  # noqa: S105 - a name
+    """Kubernetes: the Secret with the variables that no manifest should show: `LORE_STORE__DATABASE`."""
+    pod: str = ""
+    """Kubernetes: a JSON file that is merged over the pod's specification (RFC 7386): node selector, tolerations, GPUs."""
+    look_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often a cluster is asked how a job fares."""
 
 
 class Serving(Section):
@@ -274,6 +303,7 @@ class Settings(BaseSettings):
     models: Models = Models()
     retrieval: Retrieval = Retrieval()
     train: Train = Train()
+    launch: Launch = Launch()
     serving: Serving = Serving()
 
     @classmethod

@@ -150,6 +150,16 @@ class Supervisor:
         self._spawn(child)
         return child.process is not before
 
+    def replace(self, name: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        """End a process in good order, and start another one in its place; for a paused one, at `resume`."""
+        child = self._children[name]
+        was_paused = child.is_paused
+        self.pause(name)
+        child.argv, child.environment = _resolved(argv), dict(environment)
+        child.crashes = 0
+        if not was_paused:
+            self.resume(name)
+
     @property
     def is_stopping(self) -> bool:
         return self._stopping.is_set()

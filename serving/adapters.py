@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import structlog
 from sqlalchemy import Connection, Engine
 
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import BASE_NAME, Adapter, Deployment
-from lorekeeper.errors import LorekeeperError, NotReachable
+from lorekeeper.domain import BASE_NAME, Adapter, AdapterKind, Deployment
+from lorekeeper.errors import BadInput, LorekeeperError, NotReachable
 from lorekeeper.store import adapters, deployments, reading
 from serving import chat, fit, loading
 from serving.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
-LOOK = 0.5  # seconds between two looks at what is deployed
+LOOK = 0.25  # seconds between two looks at what is deployed
 OURSELVES = "adapters"  # among those for whom the engine is there
+DRAIN = 60.0  # seconds
 GRACE = 2.0  # seconds that who was given an adapter's name may take to ask the engine with it
 
 
@@ -31,6 +34,14 @@ class Served:
     name: str = BASE_NAME
     called: str = BASE_NAME
     deployment_id: int | None = None
+
+
+Run = Callable[[Path | None, threading.Event], None]
+"""As `serving.engine.RunningEngine.run`."""
+
+
+def _not_ours(_model: Path | None, _given_up: threading.Event) -> None:
+    raise BadInput("Nothing can run another model here.", fix="Let `lore serve` start the engine.")
 
 
 class Keeper:
@@ -44,13 +55,23 @@ class Keeper:
         engine_url: str,
         base: fit.Base,
         traffic: Traffic,
+        run: Run = _not_ours,
+        whole: Adapter | None = None,
+        drain: float = DRAIN,
         grace: float = GRACE,
     ) -> None:
+        """`run` runs another model in the engine, which was started with `whole` in the base's place.
+
+        `drain`: seconds that answers may go on before that.
+        """
         self._database = database
         self._artifacts = artifacts
         self._url = engine_url
         self._base = base
         self._traffic = traffic
+        self._run = run
+        self._whole = whole
+        self._drain = drain
         self._grace = grace
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -59,15 +80,16 @@ class Keeper:
         self._beside: dict[str, str] = {}  # channels' own and the candidate: name, engine's name
         self._leaving: dict[str, float] = {}  # engine's names that nobody is given any more: since
         self._tried: dict[str, str] = {}  # engine's names: what the canary heard
-        self.served = Served()
+        self.served = _instead_of_the_base(whole)
 
     def model(self, wanted: str | None = None) -> tuple[str, str]:
         """The engine's name for an adapter, and what people call it; None: for what is current.
 
-        One that is not loaded keeps its own name: the engine says that it does not serve it.
+        One that is not loaded keeps its own name: the engine says that it does not serve it. While a whole
+        model runs, it answers in the place of the base and of all adapters of the base.
         """
         served = self.served
-        if wanted is None or wanted == served.called:
+        if wanted is None or wanted == served.called or self._whole is not None:
             return served.name, served.called
         return self._beside.get(wanted, wanted), wanted
 
@@ -84,16 +106,62 @@ class Keeper:
         """Bring the engine in step with the newest deployment, once. One that sleeps is let be."""
         try:
             with self._traffic.through(OURSELVES):
-                self._bring_in_step()
+                wanted, adapter = self._wanted()
+                if self._runs(_whole(adapter)):
+                    self._bring_in_step(wanted, adapter)
+                    return
         except chat.EngineFailed:
             return  # it makes room for a run, and gets what is deployed when it wakes
+        self._change_base()
 
-    def _bring_in_step(self) -> None:
+    def _runs(self, whole: Adapter | None) -> bool:
+        """Whether the engine runs this model; None: the base."""
+        return (self._whole and self._whole.id) == (whole and whole.id)
+
+    def _change_base(self) -> None:
+        """Run the whole model that is deployed, or the base again; answers are the sources alone meanwhile.
+
+        What cannot be run, or says nothing, is noted, and what was deployed before it is run again.
+        """
+        try:
+            wanted, adapter = self._wanted()
+            while not (self._stop.is_set() or self._runs(whole := _whole(adapter))):
+                self._run_instead(whole, wanted)
+                wanted, adapter = self._wanted()
+                if self._runs(_whole(adapter)):
+                    self._bring_in_step(wanted, adapter)
+                    wanted, adapter = self._wanted()
+        finally:
+            self._traffic.open(OURSELVES)
+
+    def _run_instead(self, whole: Adapter | None, wanted: Deployment | None) -> None:
+        try:
+            folder = fit.whole(whole, self._artifacts) if whole else None
+            self._traffic.close(OURSELVES, _changing(wanted))
+            self._traffic.wait_until_quiet(self._drain)
+            self._forget_loaded(whole)
+            self._run(folder, self._stop)
+        except LorekeeperError as error:
+            if whole is None or wanted is None:
+                log.error(
+                    "the base does not come up", what=error.what
+                )  # its supervisor goes on trying
+            elif not self._stop.is_set():
+                self._refuse(wanted, error.what)
+
+    def _forget_loaded(self, whole: Adapter | None) -> None:
+        """Another model in the engine: no adapter is in it, and what did not fit before is tried anew."""
+        self._whole, self.served = whole, _instead_of_the_base(whole)
+        self._beside.clear()
+        self._leaving.clear()
+        self._tried.clear()
+        self._refused = {each for each in self._refused if isinstance(each, int)}
+
+    def _bring_in_step(self, wanted: Deployment | None, adapter: Adapter | None) -> None:
         there = loading.names(self._url)
         if BASE_NAME not in there:
             return  # it does not answer; what is deployed is loaded when it does
-        wanted, adapter = self._wanted()
-        name = engine_name(adapter) if adapter else BASE_NAME
+        name = engine_name(adapter) if adapter and not self._whole else BASE_NAME
         if wanted is None:
             self._move(Served())
         elif wanted.id != self.served.deployment_id or name not in there:
@@ -124,11 +192,8 @@ class Keeper:
             log.warning("adapter not loaded yet", adapter=wanted.adapter, what=error.what)
             return
         except LorekeeperError as error:
-            self._refused.add(wanted.id)
-            self._leaving.setdefault(name, time.monotonic())
-            log.error("adapter not loaded", adapter=wanted.adapter, what=error.what)
-            with self._database.begin() as db:
-                deployments.failed(db, wanted.id, error.what)
+            self._let_leave(name)
+            self._refuse(wanted, error.what)
             return
         is_new = wanted.id != self.served.deployment_id
         self._move(Served(name=name, called=wanted.adapter, deployment_id=wanted.id))
@@ -137,19 +202,32 @@ class Keeper:
                 deployments.loaded(db, wanted.id, canary=said)
         log.info("serving", adapter=wanted.adapter, said=len(said))
 
+    def _refuse(self, wanted: Deployment, what: str) -> None:
+        self._refused.add(wanted.id)
+        log.error("not served", adapter=wanted.adapter, what=what)
+        with self._database.begin() as db:
+            deployments.failed(db, wanted.id, what)
+
     def _move(self, to: Served) -> None:
         """One assignment: an answer that begins before it is written by the old one to its end."""
         before, self.served = self.served, to
-        if before.name not in {BASE_NAME, to.name}:
-            self._leaving[before.name] = time.monotonic()
+        if before.name != to.name:
+            self._let_leave(before.name)
+
+    def _let_leave(self, name: str) -> None:
+        if name != BASE_NAME:
+            self._leaving.setdefault(name, time.monotonic())
 
     def _keep_beside(self, there: frozenset[str]) -> None:
-        """The adapters that channels chose for themselves, and the candidate, beside the current one."""
+        """The adapters that channels chose for themselves, and the candidate, beside the current one.
+
+        None beside a whole model: they were trained on the base.
+        """
         with reading(self._database) as db:
-            held = deployments.to_hold(db)
+            held = deployments.to_hold(db) if self._whole is None else []
         wanted = {each.name: each for each in held if each.name != self.served.called}
         for gone in self._beside.keys() - wanted.keys():
-            self._leaving.setdefault(self._beside.pop(gone), time.monotonic())
+            self._let_leave(self._beside.pop(gone))
         for called, adapter in wanted.items():
             name = engine_name(adapter)
             if called in self._refused:
@@ -164,7 +242,7 @@ class Keeper:
             except LorekeeperError as error:
                 self._refused.add(called)
                 self._beside.pop(called, None)
-                self._leaving.setdefault(name, time.monotonic())
+                self._let_leave(name)
                 log.error("an adapter beside is not loaded", adapter=called, what=error.what)
 
     def _try(self, name: str) -> str:
@@ -213,6 +291,20 @@ class Keeper:
             except Exception:
                 log.exception("following the deployments failed")
             self._stop.wait(LOOK)
+
+
+def _whole(adapter: Adapter | None) -> Adapter | None:
+    """The adapter, where it is a whole model."""
+    return adapter if adapter and adapter.kind is AdapterKind.MODEL else None
+
+
+def _instead_of_the_base(whole: Adapter | None) -> Served:
+    return Served(called=whole.name) if whole else Served()
+
+
+def _changing(to: Deployment | None) -> Callable[[], str]:
+    name = to.adapter if to else BASE_NAME
+    return lambda: f"The model is being changed to {name}, and is back as soon as that has started."
 
 
 def engine_name(adapter: Adapter) -> str:

@@ -34,6 +34,7 @@ UNKNOWN = "I don't know: nothing that I may show here answers this."
 UNSUPPORTED = "No source backs a sentence of this answer, so none has a number. The sources below come nearest: check them."
 SHORTENED = "The question was too long and was cut."
 NOT_LOADED = "{} is not loaded right now; the base model answered."
+NOT_BESIDE = "{0} cannot be served beside {1}, which is a whole model of its own; {1} answered."
 NOTHING_SAID = "The model had nothing to say."
 PEOPLE = 3  # who are named when nothing is known
 LONGEST_QUESTION = 6_000  # characters
@@ -149,7 +150,7 @@ class Assistant:
 
     def _written(self, drawn: Drawn, *, note: str) -> Generator[Step, None, None]:
         """The model's answer with numbers, or, without a model, the passages."""
-        name, called = self._model(drawn.asked)
+        name, called = self.model(drawn.asked.model)
         citer = Citer(drawn.shown)
         said: list[str] = []
         try:
@@ -189,9 +190,6 @@ class Assistant:
             yield from _without_engine(drawn, "", error.what)
             return
         yield from self._written(drawn, note=note)
-
-    def _model(self, asked: Asked) -> tuple[str, str]:
-        return (BASE_NAME, BASE_NAME) if asked.model == BASE_NAME else self.model(asked.model)
 
     def _pieces(self, drawn: Drawn, name: str) -> Generator[str, None, None]:
         return self.speak(
@@ -323,6 +321,8 @@ def _unknown(asked: Asked, hits: Sequence[Hit]) -> Answer:
 def _answered(
     drawn: Drawn, text: str, citations: tuple[Citation, ...], called: str, note: str
 ) -> Answer:
+    wanted = drawn.asked.model
+    beside = NOT_BESIDE.format(wanted, called) if wanted not in {None, called} else ""
     return _made(
         drawn.asked,
         text,
@@ -330,7 +330,7 @@ def _answered(
         model=called,
         citations=citations or _listed(drawn.passages),
         scopes=drawn.scopes,
-        note=_joined(note, "" if citations else UNSUPPORTED),
+        note=_joined(note, beside, "" if citations else UNSUPPORTED),
         people=() if citations else _people(drawn.asked, drawn.passages),
     )
 

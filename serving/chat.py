@@ -173,13 +173,18 @@ class _Call:
                 if chunk.get("usage"):
                     self._add_up(chunk["usage"])
                 if chunk.get("choices"):
-                    finished = finished or chunk["choices"][0].get("finish_reason") is not None
+                    finished = finished or _is_end(chunk["choices"][0].get("finish_reason"))
                     self._pieces.put(chunk)
         return finished
 
     def _add_up(self, usage: Mapping[str, int]) -> None:
         self._request.spent.prompt += usage.get("prompt_tokens", 0)
         self._request.spent.completion += usage.get("completion_tokens", 0)
+
+
+def _is_end(reason: str | None) -> bool:
+    """vLLM also says `abort` or `error` of answers that it gave up, as when it is put to sleep."""
+    return reason not in {None, "abort", "error"}
 
 
 @cache

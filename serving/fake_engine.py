@@ -33,6 +33,8 @@ class Script:
     pace: float = 0.0  # seconds before each token
     silence: float = 0.0  # seconds before the first one
     dies_after: int | None = None  # tokens after which the connection breaks
+    ends: str = "stop"  # the reason with which an answer is finished; vLLM's `abort`: it gave up
+    errs_after: int | None = None  # tokens after which it tells of an error in the stream
     refuses: int | None = None  # an HTTP status with which every question is refused
     refuses_adapters: bool = False
     spoken_by: dict[str, Sequence[str]] = field(default_factory=dict)  # other words, by model name
@@ -138,11 +140,14 @@ class FakeEngine:
                 if number == self.script.dies_after:
                     finished = True
                     raise Died
+                if number == self.script.errs_after:
+                    yield encode({"error": {"message": "EngineCore died", "code": 500}})
+                    break
                 await asyncio.sleep(self.script.pace)
                 yield encode(chunk("chatcmpl-fake", name, {"content": token}, None))
             for index, call in enumerate(self.script.calls):
                 yield encode(_called(name, index, *call))
-            ended = "tool_calls" if self.script.calls else "stop"
+            ended = "tool_calls" if self.script.calls else self.script.ends
             yield encode(chunk("chatcmpl-fake", name, {}, ended))
             if (asked.get("stream_options") or {}).get("include_usage"):
                 yield encode(_usage(asked, tokens))

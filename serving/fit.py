@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lorekeeper import identity
+from lorekeeper import identity, models
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Adapter
 from lorekeeper.errors import BadInput
@@ -47,6 +47,18 @@ def refuse(adapter: Adapter, artifacts: ArtifactStore, base: Base) -> Path:
     _refuse_unservable(adapter, _config(adapter, folder), base.max_rank)
     _refuse_weights(adapter, folder)
     return folder
+
+
+def whole(model: Adapter, artifacts: ArtifactStore) -> Path:
+    """The folder of a model that was trained as a whole, when every engine can run it.
+
+    Raises:
+        NotFound: the folder is not there, or was never finished.
+        BadInput: it is damaged, or holds no model.
+    """
+    folder = artifacts.open(model.folder)
+    _refuse_damaged(model, artifacts)
+    return models.get(str(folder), artifacts.root)
 
 
 def _refuse_damaged(adapter: Adapter, artifacts: ArtifactStore) -> None:

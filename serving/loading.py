@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 from lorekeeper import prompt
+from lorekeeper.domain import BASE_NAME
 from lorekeeper.errors import BadInput, NotReachable
 
 LOAD = 300.0  # seconds that the engine may take to load an adapter
@@ -50,6 +51,16 @@ def load(url: str, name: str, folder: Path) -> None:
 def unload(url: str, name: str) -> None:
     """Raises NotReachable."""
     _post(f"{url}/v1/unload_lora_adapter", {"lora_name": name}, LOAD)
+
+
+def warm(url: str) -> None:
+    """Ask for one word. The first question compiles what the later ones run: 10 s of vLLM on a CPU.
+
+    Raises NotReachable.
+    """
+    messages = prompt.messages(CANARY)
+    body = {"model": BASE_NAME, "messages": messages, "max_tokens": 1, "temperature": 0}
+    _post(f"{url}/v1/chat/completions", body, SPEAK)
 
 
 def canary(url: str, name: str) -> str:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,6 +15,8 @@ from sqlalchemy import Engine
 
 from lorekeeper import engines, identity, models, store
 from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.domain import Adapter
+from lorekeeper.errors import LorekeeperError
 from lorekeeper.settings import Settings
 from lorekeeper.store import deployments, reading
 from retrieval import embed
@@ -22,6 +25,7 @@ from retrieval.refresh import Refresher
 from serving import engine, fit, gateway
 from serving.adapters import Keeper
 from serving.assistant import Assistant
+from serving.plan import slots
 from serving.sharing import Sharing
 from serving.traffic import Traffic
 
@@ -57,9 +61,10 @@ def _sharing(
 def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Sharing | None) -> None:
     artifacts = ArtifactStore(settings.store.data)
     with reading(database) as db:
-        held = deployments.to_hold(db)
+        held, whole = deployments.to_hold(db), deployments.whole(db)
+    folder, whole = _runnable(whole, artifacts)
     asleep = sharing is not None and sharing.is_asleep
-    running = engine.start(settings, settings.store.data, held, asleep=asleep)
+    running = engine.start(settings, settings.store.data, held, model=folder, asleep=asleep)
     watch = threading.Thread(target=running.keep_up, name="engine")
     watch.start()
     try:
@@ -70,8 +75,11 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
             database,
             artifacts,
             engine_url=running.url,
-            base=_base(settings, engine.slots(settings, held).rank),
+            base=_base(settings, slots(settings, held).rank),
             traffic=traffic,
+            run=running.run,
+            whole=whole,
+            drain=settings.serving.drain_seconds,
         )
         with (
             Follower(settings),
@@ -123,6 +131,19 @@ def _serve(settings: Settings, database: Engine, traffic: Traffic, sharing: Shar
     finally:
         running.stop()
         watch.join()
+
+
+def _runnable(
+    whole: Adapter | None, artifacts: ArtifactStore
+) -> tuple[Path | None, Adapter | None]:
+    """The whole model that is deployed, with its folder. One that cannot run is left to the keeper to refuse."""
+    if whole is None:
+        return None, None
+    try:
+        return fit.whole(whole, artifacts), whole
+    except LorekeeperError as error:
+        log.error("not served", adapter=whole.name, what=error.what)
+        return None, None
 
 
 def _base(settings: Settings, rank: int) -> fit.Base:

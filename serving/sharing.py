@@ -27,6 +27,7 @@ from serving.traffic import Traffic
 log = structlog.get_logger(__name__)
 
 LOOK = 1.0  # seconds between two looks at the runs
+OURSELVES = "sharing"  # among those for whom the engine may be away
 
 
 class Sleeper(Protocol):
@@ -96,14 +97,14 @@ class Sharing:
         return next((run for run in working if (run.heartbeat_at or 0.0) > living), None)
 
     def _give_up(self, run: Run, engine: Sleeper) -> None:
-        self._traffic.close(self.why)
+        self._traffic.close(OURSELVES, self.why)
         quiet = self._traffic.wait_until_quiet(self._drain)
         log.info("engine sleeps", run=run.id, cut_off=not quiet)
         try:
             engine.sleep()
         except LorekeeperError as error:
             log.error("engine does not sleep", what=error.what)
-            self._traffic.open()
+            self._traffic.open(OURSELVES)
             return  # it holds its memory, so it keeps the lease; the worker waits
         self.is_asleep = True
         self._holds = False
@@ -122,14 +123,14 @@ class Sharing:
     def _come_back(self, engine: Sleeper) -> None:
         engine.wake()
         self.is_asleep = False
-        self._traffic.open()
+        self._traffic.open(OURSELVES)
         log.info("engine is awake")
 
     def __enter__(self) -> Sharing:
         """Take the card before an engine is started, or find that it must sleep: a run has it."""
         self.is_asleep = self._run() is not None or not self._take()
         if self.is_asleep:
-            self._traffic.close(self.why)
+            self._traffic.close(OURSELVES, self.why)
         for name, work, every in (
             ("sharing", self.look, self._every),
             ("sharing beat", self._keep_lease, leases.BEAT),

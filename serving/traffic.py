@@ -19,7 +19,7 @@ class Traffic:
         self._speak = speak
         self._change = threading.Condition()
         self._running = Counter[str]()
-        self._away: Callable[[], str] | None = None
+        self._away: dict[str, Callable[[], str]] = {}
 
     def speak(self, request: chat.Request) -> Generator[str, None, None]:
         """As `serving.chat.stream`.
@@ -39,8 +39,8 @@ class Traffic:
     def through(self, model: str) -> Iterator[None]:
         """Anything else that the engine must be there for. Raises EngineFailed while it is away."""
         with self._change:
-            if self._away is not None:
-                raise chat.EngineFailed(self._away(), fix=chat.AGAIN)
+            if why := next(iter(self._away.values()), None):
+                raise chat.EngineFailed(why(), fix=chat.AGAIN)
             self._running[model] += 1
         try:
             yield
@@ -54,14 +54,14 @@ class Traffic:
         with self._change:
             return self._running[model]
 
-    def close(self, why: Callable[[], str]) -> None:
-        """From now on, nobody is let through; each is told `why()`."""
+    def close(self, by: str, why: Callable[[], str]) -> None:
+        """From now on, nobody is let through; each is told `why()`. Until all who closed it have opened it."""
         with self._change:
-            self._away = why
+            self._away[by] = why
 
-    def open(self) -> None:
+    def open(self, by: str) -> None:
         with self._change:
-            self._away = None
+            self._away.pop(by, None)
 
     def wait_until_quiet(self, seconds: float) -> bool:
         """Until nothing runs any more; whether that came within `seconds`."""

@@ -82,11 +82,13 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
     disk_free = shutil.disk_usage(job.work).free
     disk = memory.disk(needs.shape, job.recipe, needs.device)
     fits.refuse_disk(job.recipe, disk, disk_free)
-    with tempfile.TemporaryDirectory(dir=job.work, prefix=".probe-") as scratch:
-        trained = _probe_training(job, counted, Path(scratch), needs)
-        judged = probe.judge(job, Path(scratch) / fit.ADAPTER)
-    needs = replace(needs, device=_calibrated(job, needs, trained))
-    fits.refuse_memory(job.recipe, needs, longest=counted.longest)
+    trained = judged = None
+    if job.settings.train.probe:
+        with tempfile.TemporaryDirectory(dir=job.work, prefix=".probe-") as scratch:
+            trained = _probe_training(job, counted, Path(scratch), needs)
+            judged = probe.judge(job, Path(scratch) / fit.ADAPTER)
+        needs = replace(needs, device=_calibrated(job, needs, trained))
+        fits.refuse_memory(job.recipe, needs, longest=counted.longest)
     steps = fit.steps_of(len(counted.fitting), job.recipe)
     return Plan(
         rows=len(counted.fitting),
@@ -99,11 +101,15 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
         device=next(iter(hardware.gpus()), "CPU"),
         memory=needs.parts(job.recipe),
         memory_free=needs.device.free,
-        seconds={"preparing": counting, **_seconds(job, counted, steps, trained, judged)},
+        seconds=(
+            {"preparing": counting, **_seconds(job, counted, steps, trained, judged)}
+            if trained and judged
+            else {}
+        ),
         disk=disk,
         disk_free=disk_free,
         chosen=tuple(map(str, settled.chosen)),
-        probed=trained.steps,
+        probed=trained.steps if trained else 0,
     )
 
 

@@ -23,9 +23,9 @@ from builder.job import Job
 from lorekeeper.domain import Arm, Progress, Run, Stage
 from lorekeeper.prompt import messages
 
-PLACES, PLACES_SHORT = (0.1, 0.5, 0.9), (0.5,)  # of the length distribution, besides its end
-STEPS, STEPS_SHORT = 3, 2  # at each place; the first warms up
-SHORT = 60  # steps; a shorter run is not worth the longer probe
+PLACES = (0.1, 0.5, 0.9)  # of the length distribution; the longest rows come on top
+STEPS = 3  # at each place; the first warms up
+SHORT = 24  # steps; a shorter run is not worth more than two steps of its longest rows
 LOOK = 0.005  # seconds between two looks at the process's memory
 QUESTIONS = 3  # held-out questions that the evaluation is timed on
 WORDS = (2, 10)  # tokens that are written; the difference leaves out the reading of the prompt
@@ -112,8 +112,11 @@ class _Timed:
 
 def _drawn(rows: Sequence[Example], batch: int, *, short: bool) -> Iterator[Sequence[Example]]:
     """Batches of rows of nearly one length, at several places of the distribution; the longest last."""
-    wanted = batch * (STEPS_SHORT if short else STEPS)
-    for place in PLACES_SHORT if short else PLACES:
+    if short:
+        yield rows[-2 * batch :]
+        return
+    wanted = batch * STEPS
+    for place in PLACES:
         begin = max(0, min(len(rows) - wanted, round(place * len(rows) - wanted / 2)))
         yield rows[begin : begin + wanted]
     yield rows[-batch:]

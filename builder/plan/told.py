@@ -9,7 +9,7 @@ from lorekeeper.quantities import duration, size
 def told(plan: Plan) -> list[tuple[str, str]]:
     """Each as a name and what there is to say, the most important first."""
     lines = [
-        ("Time", f"about {duration(plan.duration)} ({_parts(plan)})"),
+        ("Time", _time(plan)),
         ("Memory", _memory(plan)),
         ("Disk", f"{size(plan.disk)} of checkpoints; {size(plan.disk_free)} are free"),
         ("Rows", _rows(plan)),

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, update
 
-from lorekeeper.domain import BASE_NAME, Adapter, Deployment
+from lorekeeper.domain import BASE_NAME, Adapter, AdapterKind, Deployment
 from lorekeeper.errors import NotFound
 from lorekeeper.store import adapters as adapter_rows
 from lorekeeper.store import ways
@@ -72,6 +72,8 @@ def history(db: Connection, limit: int | None = 20) -> list[Deployment]:
 def to_hold(db: Connection) -> list[Adapter]:
     """Adapters that the engine holds at once: the current one, those that channels chose, and the candidate.
 
+    Whole models are none of them: an engine runs one at a time (`whole`).
+
     The candidate is the newest adapter, as long as nobody has decided about it: people compare it side
     by side with the current one before they do.
     """
@@ -83,10 +85,23 @@ def to_hold(db: Connection) -> list[Adapter]:
     return [
         adapter
         for adapter in made
-        if adapter.id == current
-        or adapter.name in chosen
-        or (adapter is made[-1] and adapter.id not in decided)
+        if adapter.kind is AdapterKind.ADAPTER
+        and (
+            adapter.id == current
+            or adapter.name in chosen
+            or (adapter is made[-1] and adapter.id not in decided)
+        )
     ]
+
+
+def whole(db: Connection) -> Adapter | None:
+    """The whole model that is served in the base's place; None: the base is, with or without an adapter."""
+    served = (row for row in history(db, limit=None) if row.error is None)
+    newest = next(served, None)
+    if newest is None or newest.adapter_id is None:
+        return None
+    adapter = adapter_rows.get(db, newest.adapter_id)
+    return adapter if adapter.kind is AdapterKind.MODEL else None
 
 
 def loaded(db: Connection, deployment_id: int, *, canary: str = "") -> Deployment:

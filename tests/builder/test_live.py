@@ -12,6 +12,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from builder import live, worker
+from builder.launch.local import Child
 from lorekeeper import settings as config
 from lorekeeper.domain import Progress, Run, RunState, Stage
 from lorekeeper.store import runs
@@ -37,13 +38,13 @@ def queued(engine: Engine) -> Run:
 def child_does(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """In place of training."""
 
-    def start(_run: Run, _worker: str, _settings: object, path: Path) -> subprocess.Popen[bytes]:
-        with path.open("ab") as output:
-            return subprocess.Popen(
-                [sys.executable, "-c", program], stdout=output, start_new_session=True
-            )
+    class Instead:
+        def start(self, _run: Run, _worker: str, log: Path) -> Child:
+            with log.open("ab") as output:
+                command = [sys.executable, "-c", program]
+                return Child(subprocess.Popen(command, stdout=output, start_new_session=True))
 
-    monkeypatch.setattr(worker, "_start", start)
+    monkeypatch.setattr(worker.launch, "of", lambda _: Instead())
 
 
 def test_a_run_is_seen_through(

@@ -55,7 +55,9 @@ def test_data_that_still_helps_is_told_from_data_that_does_not() -> None:
 
 def test_few_noisy_questions_give_a_wide_interval() -> None:
     law = Law(floor=1.0, scale=8.0, power=0.4)
-    few = power_law.forecast(ROWS, losses(law, noise=0.3, questions=12), [str(n) for n in range(12)])
+    few = power_law.forecast(
+        ROWS, losses(law, noise=0.3, questions=12), [str(n) for n in range(12)]
+    )
     many = power_law.forecast(
         ROWS, losses(law, noise=0.3, questions=600), [str(n) for n in range(600)]
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +10,12 @@ import pytest
 from sqlalchemy import Engine
 
 from builder import worker
+from builder.launch import Ended
 from builder.worker import Worker
 from lorekeeper import leases
 from lorekeeper import settings as config
 from lorekeeper.domain import Run, RunState
+from lorekeeper.errors import NotReachable
 from lorekeeper.store import reading, runs
 from tests.lorekeeper.store.test_deployments import add_dataset
 
@@ -37,21 +37,37 @@ def made(engine: Engine, data: Path) -> Worker:
     return Worker(engine, rules)
 
 
-def trains(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> list[str | None]:
-    """Let a child do nothing; who held the card when it was started."""
-    held: list[str | None] = []
+class Instantly:
+    """A launcher whose process has ended by itself before anybody looks."""
 
-    def start(_run: Run, _worker: str, _settings: object, path: Path) -> subprocess.Popen[bytes]:
-        with reading(engine) as db:
-            held.append(leases.holder(db, leases.card()))
-        said = "print('{\"adapter_id\": null}')"
-        with path.open("ab") as output:
-            return subprocess.Popen(
-                [sys.executable, "-c", said], stdout=output, start_new_session=True
-            )
+    def __init__(self, engine: Engine, ended: Ended, prints: str = "") -> None:
+        self.held: list[str | None] = []  # who held the card when a run was started
+        self._engine, self._ended, self._prints = engine, ended, prints
 
-    monkeypatch.setattr(worker, "_start", start)
-    return held
+    def start(self, run: Run, worker: str, log: Path) -> Instantly:
+        with reading(self._engine) as db:
+            self.held.append(leases.holder(db, leases.card()))
+        with log.open("a") as file:
+            file.write(self._prints)
+        return self
+
+    def ended(self) -> Ended:
+        return self._ended
+
+    def waits_for(self) -> str:
+        return ""
+
+    def stop(self) -> None:
+        pass
+
+
+def trains(
+    monkeypatch: pytest.MonkeyPatch, engine: Engine, ended: Ended | None = None, prints: str = ""
+) -> list[str | None]:
+    """Let a run end at once; who held the card when it was started."""
+    instantly = Instantly(engine, ended or Ended(code=0), prints)
+    monkeypatch.setattr(worker.launch, "of", lambda _: instantly)
+    return instantly.held
 
 
 def state(engine: Engine) -> Run:
@@ -106,6 +122,66 @@ def test_a_run_that_waits_for_the_card_can_be_cancelled(
     assert state(engine).state is RunState.CANCELLED
     with reading(engine) as db:
         assert leases.holder(db, leases.card()) == ENGINE
+
+
+def test_a_run_that_the_machine_ended_goes_on_elsewhere_until_that_is_too_often(
+    engine: Engine, made: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains(monkeypatch, engine, Ended(code=1, why="A node failed.", may_go_on=True))
+    for _ in range(runs.MAX_ATTEMPTS - 1):
+        assert made.work_once()
+        assert state(engine).state is RunState.QUEUED
+    assert made.work_once()
+    assert state(engine).state is RunState.FAILED
+    assert state(engine).error == "A node failed."
+
+
+def test_the_last_words_of_a_run_are_found_above_its_launchers(
+    engine: Engine, made: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = '{"kind": "BadInput", "what": "The loss became nan.", "fix": "Use a smaller rate."}'
+    noise = "".join(f"torch.distributed: line {number}\n" for number in range(60))
+    trains(monkeypatch, engine, Ended(code=1), f"step 1\n{words}\n{noise}")
+    assert made.work_once()
+    assert state(engine).error == "The loss became nan. Use a smaller rate."
+
+
+def test_the_words_of_an_earlier_attempt_are_not_this_ones(
+    engine: Engine, made: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = made.settings.store.data / "logs" / f"run-{state(engine).id}.log"
+    log.parent.mkdir()
+    log.write_text('{"kind": "LeaseLost", "what": "Lost.", "fix": "None."}\n')
+    trains(monkeypatch, engine, Ended(code=9), "something broke\n")
+    assert made.work_once()
+    assert "ended with code 9: something broke" in (state(engine).error or "")
+
+
+def test_a_cluster_that_refuses_fails_the_run_in_its_words(
+    engine: Engine, made: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise NotReachable("sbatch refused: no such partition.", fix="Look at sinfo.")
+
+    monkeypatch.setattr(worker.launch, "of", refuse)
+    assert made.work_once()
+    assert state(engine).error == "sbatch refused: no such partition. Look at sinfo."
+
+
+def test_a_run_says_what_its_job_waits_for(
+    engine: Engine, made: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, told = Instantly(engine, Ended(code=0)), []
+
+    def ended() -> Ended | None:
+        told.append(state(engine).progress.note)
+        return Ended(code=0) if len(told) > 1 else None
+
+    monkeypatch.setattr(waits, "ended", ended)
+    monkeypatch.setattr(waits, "waits_for", lambda: "waiting in the queue")
+    monkeypatch.setattr(worker.launch, "of", lambda _: waits)
+    assert made.work_once()
+    assert told[-1] == "waiting in the queue"
 
 
 @pytest.mark.parametrize(

@@ -237,11 +237,11 @@ def test_an_engine_that_sleeps_is_given_nothing_until_it_wakes(
     fake = speak(Script())
     traffic = Traffic()
     made = keeper(engine, artifacts, fake.url, traffic=traffic)
-    traffic.close(lambda: "It makes room.")
+    traffic.close("test", lambda: "It makes room.")
     first = deployed(engine, "v1")
     made.look()
     assert not fake.adapters
     assert row(engine, first).error is None
-    traffic.open()
+    traffic.open("test")
     made.look()
     assert made.served.called == "v1"

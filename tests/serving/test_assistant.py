@@ -73,15 +73,24 @@ def test_without_an_engine_the_passages_are_quoted(tmp_path: Path) -> None:
     assert "does not answer" in answer.note
 
 
-def test_an_engine_that_dies_in_the_middle_leaves_what_it_said_and_the_passages(
-    speak: Speak, tmp_path: Path
+@pytest.mark.parametrize(
+    "fate",
+    [
+        {"dies_after": 2},  # the server is killed
+        {"errs_after": 2},  # the process that computes is killed, and the server tells of it
+        {"ends": "abort"},  # the engine gives up, as when it is put to sleep
+    ],
+)
+def test_an_engine_that_breaks_off_leaves_what_it_said_and_the_passages_with_a_note(
+    speak: Speak, tmp_path: Path, fate: dict[str, Any]
 ) -> None:
-    fake = speak(Script(tokens=["First this. ", "Then that. ", "And"], dies_after=2))
+    fake = speak(Script(tokens=["First this. ", "Then that. ", "And"], **fate))
     text, answer = told(assistant(index_of([said(DEPLOY)], tmp_path), fake.url))
     assert text == answer.text
     assert text.startswith("First this. ")
     assert DEPLOY in text
     assert answer.level is Level.PASSAGES
+    assert "broke off" in answer.note or "does not answer" in answer.note
 
 
 def test_an_engine_that_says_nothing_is_not_waited_for(speak: Speak, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -16,10 +15,9 @@ import pytest
 from bot.demo.stage import free_port
 from lorekeeper import hardware
 from lorekeeper import settings as config
-from lorekeeper.domain import Adapter, Evaluation, Outcome, Verdict
 from lorekeeper.errors import AlreadyRunning, BadInput, MissingPart, NotFound, NotReachable
 from lorekeeper.up import Supervisor
-from serving import engine, memory
+from serving import engine, plan
 from serving.fake_engine import FakeEngine
 
 
@@ -57,7 +55,7 @@ def test_an_engine_that_dies_says_why(
     data: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies = [sys.executable, "-c", "raise SystemExit('too little memory')"]
-    monkeypatch.setattr(engine, "_embedded", lambda *_: dies)
+    monkeypatch.setattr(plan, "_embedded", lambda *_: dies)
     with pytest.raises(NotReachable, match="too little memory"):
         engine.start(settings(data, tiny), data)
 
@@ -75,76 +73,6 @@ def test_too_little_memory_is_told_before_anything_is_loaded(
     with pytest.raises(BadInput, match=r"needs 0\.0 GiB with 256 tokens"):
         engine.start(settings(data, tiny), data)
     assert not (data / "logs").exists()
-
-
-def test_vllm_gets_room_for_the_adapters_that_serve(data: Path, tiny: Path) -> None:
-    python = data / "python"
-    python.touch()
-    wanted = settings(data, tiny, vllm_python=python, max_lora_rank=16)
-    needed = memory.needs(tiny, "float32", 256)
-
-    def flags(*ranks: int, on_gpu: bool = False) -> str:
-        room = engine.slots(wanted, [adapter(rank) for rank in ranks])
-        return " ".join(engine._vllm(wanted, tiny, needed, room, on_gpu=on_gpu))
-
-    assert "--max-lora-rank 16 --max-loras 2" in flags()
-    assert "--max-lora-rank 64 --max-loras 4" in flags(8, 48, 16)
-    assert "--enable-prefix-caching --enable-chunked-prefill" in flags()
-    assert "--max-model-len 256" in flags()
-    assert "--enable-sleep-mode" not in flags(on_gpu=True)
-    wanted = settings(data, tiny, vllm_python=python, share_card="yes")
-    assert "--enable-sleep-mode" in flags(on_gpu=True)
-    assert "--enable-sleep-mode" not in flags(on_gpu=False)
-
-
-def test_the_context_is_no_longer_than_the_model_was_made_for(tiny: Path) -> None:
-    assert memory.needs(tiny, "float32", 100_000).context == 256
-    assert memory.needs(tiny, "float32", 128).context == 128
-
-
-@pytest.mark.parametrize(
-    ("named", "template", "parser"),
-    [
-        (
-            "auto",
-            "{% if tools %}<tool_call>\n{{ call | tojson }}\n</tool_call>{% endif %}",
-            "hermes",
-        ),
-        ("pythonic", "{{ messages }}", "pythonic"),
-        ("auto", "{{ messages }}", ""),
-        ("none", "<tool_call>", ""),
-    ],
-)
-def test_vllm_reads_tool_calls_in_the_form_that_the_template_teaches(
-    data: Path, tiny: Path, named: str, template: str, parser: str
-) -> None:
-    python, model = data / "python", data / "model"
-    python.touch()
-    shutil.copytree(tiny, model)
-    (model / "chat_template.jinja").write_text(template)
-    wanted = settings(data, model, vllm_python=python, tool_parser=named)
-    room = engine.slots(wanted, [])
-    command = engine._vllm(wanted, model, memory.needs(model, "float32", 256), room, on_gpu=False)
-    flags = f"--enable-auto-tool-choice --tool-call-parser {parser}"
-    assert (flags in " ".join(command)) is bool(parser)
-    assert ("--enable-auto-tool-choice" in command) is bool(parser)
-
-
-def test_why_no_tools_can_be_called_is_said(data: Path, tiny: Path) -> None:
-    wanted = settings(data, tiny, engine="vllm")
-    assert f"chat template of {tiny.name}" in engine._no_tools(wanted, "vllm", tiny)
-    assert "embedded engine" in engine._no_tools(wanted, "embedded", tiny)
-    off = settings(data, tiny, tool_parser="none")
-    assert "TOOL_PARSER=none" in engine._no_tools(off, "vllm", tiny)
-
-
-def adapter(rank: int) -> Adapter:
-    scores = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
-    return Adapter(
-        id=rank, name=f"v{rank}", run_id=1, dataset_id=1, base_model="tiny", hash="h", folder="f",
-        rank=rank, evaluation=scores, verdict=Verdict(outcome=Outcome.KEEP, reasons=()),
-        created_at=0.0,
-    )  # fmt: skip
 
 
 def test_an_engine_without_sleep_mode_is_stopped_and_started(data: Path, tiny: Path) -> None:

@@ -171,7 +171,7 @@ def test_an_engine_that_starts_during_a_run_starts_asleep(
 def test_what_is_being_written_goes_on_for_as_long_as_it_may(traffic: Traffic) -> None:
     answer = traffic.speak(ASKED)
     next(answer)
-    traffic.close(lambda: "away")
+    traffic.close("test", lambda: "away")
     assert not traffic.wait_until_quiet(0.01)
     assert list(answer) == ["two"]
     assert traffic.wait_until_quiet(0.01)
