@@ -22,11 +22,12 @@ def told(plan: Plan) -> list[tuple[str, str]]:
     return lines
 
 
-def _parts(plan: Plan) -> str:
-    told = ", ".join(f"{name} {duration(part)}" for name, part in plan.seconds.items() if part >= 1)
-    return (
-        f"{told}; measured on {plan.probed} steps" if told else f"measured on {plan.probed} steps"
-    )
+def _time(plan: Plan) -> str:
+    if not plan.probed:
+        return "not measured (LORE_TRAIN__PROBE=false)"
+    parts = [f"{name} {duration(part)}" for name, part in plan.seconds.items() if part >= 1]
+    parts.append(f"measured on {plan.probed} steps")
+    return f"about {duration(plan.duration)} ({', '.join(parts)})"
 
 
 def _memory(plan: Plan) -> str:
