@@ -23,12 +23,12 @@ from bench.retrieval import questions_by_heading
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import PUBLIC, Passage, PassageKind
 from lorekeeper.settings import Retrieval, Settings
+from lorekeeper.support import supporting
 from retrieval import embed, sources
 from retrieval.embed import Embedder
 from retrieval.evidence import enough
 from retrieval.index import Index, build
 from retrieval.sources import passage
-from serving.citations import supporting
 
 EVERYONE = frozenset({PUBLIC})
 BESIDE = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot import capture, forget, history, private, report, runs, ways
 from bot.access import Right
-from bot.blocks import modals
+from bot.blocks import decisions, modals
 from bot.blocks import people as people_blocks
 from bot.blocks import runs as run_blocks
 from bot.blocks.home import served
@@ -162,6 +162,12 @@ def promote(desk: Desk, given: Given) -> None:
     name, _, why = given.rest.partition(" ")
     if not name:
         raise BadInput("Promote which adapter?", fix="Write `/lore promote v2 why`.")
+    against = runs.needs_reason(desk, name, by=given.by) if not why else None
+    if against is not None:
+        desk.client.views_open(
+            trigger_id=given.body["trigger_id"], view=decisions.overrule(against)
+        )
+        return
     deployment = runs.promote(desk, name, by=given.by, why=why)
     respond(given.body, f"`{deployment.adapter}` is being loaded; I say when it answers.")
 

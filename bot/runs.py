@@ -11,13 +11,14 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from sqlalchemy.exc import OperationalError
 
-from bot import digest, weekly
+from bot import digest, reports, weekly
 from bot.access import Right
 from bot.blocks import runs as shown
 from bot.blocks.text import Block
 from bot.desk import Desk
-from lorekeeper import leases
-from lorekeeper.domain import Adapter, Deployment, Run
+from builder.report.evidence import Evidence
+from lorekeeper import leases, promotion
+from lorekeeper.domain import BASE_NAME, Adapter, Deployment, Run
 from lorekeeper.errors import AlreadyRunning
 from lorekeeper.store import adapters, cards, deployments, reading, runs
 from lorekeeper.store.rows import plain
@@ -91,10 +92,22 @@ class Watcher:
         if not run.is_over and self._now() - self._edited_at.get(run.id, float("-inf")) < PACE:
             return
         adapter = _adapter_of(self._desk, run)
-        _put(self._desk, run, shown.card(run, adapter, served))
+        evidence = reports.readable(self._desk, run, adapter) if adapter is not None else None
+        place = _put(self._desk, run, shown.card(run, adapter, served, evidence))
         self._edited_at[run.id] = self._now()
         with self._desk.engine.begin() as db:
             runs.shows(db, run.id, runs.SHOWN_TO_THE_END if run.is_over else now_shows)
+        if evidence is not None:
+            self._report(run, evidence, place)
+
+    def _report(self, run: Run, evidence: Evidence, place: tuple[str, str]) -> None:
+        """Last, and not before the message counts as shown: it takes seconds, in which people decide."""
+        try:
+            reports.send(self._desk, run, evidence, place)
+        except (SlackApiError, OSError):
+            with self._desk.engine.begin() as db:
+                runs.shows(db, run.id, "")  # the next look tries again
+            raise
 
 
 def cancel(desk: Desk, run_id: int, *, by: str) -> Run:
@@ -105,19 +118,29 @@ def cancel(desk: Desk, run_id: int, *, by: str) -> Run:
 
 
 def promote(desk: Desk, name: str, *, by: str, why: str) -> Deployment:
-    """Serve this adapter, whatever the gate said; that a person decided is recorded.
+    """Serve this adapter, whatever the gate said; who decided, and why, is recorded.
+
+    Raises:
+        NotAllowed, NotFound.
+        BadInput: it goes against the gate, and no reason is given.
+    """
+    desk.access.require(by, Right.PROMOTE)
+    with desk.engine.begin() as db:
+        return promotion.promote(db, name, by=by, why=why)
+
+
+def needs_reason(desk: Desk, name: str, *, by: str) -> Adapter | None:
+    """The adapter, where promoting it goes against what the gate said.
 
     Raises:
         NotAllowed, NotFound.
     """
     desk.access.require(by, Right.PROMOTE)
-    with desk.engine.begin() as db:
+    if name == BASE_NAME:
+        return None
+    with reading(desk.engine) as db:
         adapter = adapters.by_name(db, name)
-        verdict = adapter.verdict.outcome.value
-        reason = why or f"promoted by hand; the gate had said {verdict}"
-        deployment = deployments.deploy(db, adapter_id=adapter.id, by=by, why=reason)
-        runs.shows(db, adapter.run_id, "")  # its message offers another button now
-    return deployment
+    return adapter if promotion.overrules(adapter) else None
 
 
 def roll_back(desk: Desk, *, by: str, why: str) -> Deployment:
@@ -128,12 +151,7 @@ def roll_back(desk: Desk, *, by: str, why: str) -> Deployment:
     """
     desk.access.require(by, Right.PROMOTE)
     with desk.engine.begin() as db:
-        before = deployments.current(db)
-        deployment = deployments.rollback(db, by=by, why=why or "rolled back by hand")
-        for one in (before, deployment):
-            if one is not None and one.adapter_id is not None:
-                runs.shows(db, adapters.get(db, one.adapter_id).run_id, "")
-    return deployment
+        return promotion.roll_back(db, by=by, why=why)
 
 
 def _digest(run: Run) -> str:
@@ -148,8 +166,11 @@ def _adapter_of(desk: Desk, run: Run) -> Adapter | None:
         return adapters.get(db, run.adapter_id)
 
 
-def _put(desk: Desk, run: Run, blocks: list[Block]) -> None:
-    """Edit the run's message, or post it; where the bot is not, the requester is told instead."""
+def _put(desk: Desk, run: Run, blocks: list[Block]) -> tuple[str, str]:
+    """Edit the run's message, or post it; where the bot is not, the requester is told instead.
+
+    Returns the channel and the `ts` of the message.
+    """
     text = shown.summary(run)
     assert run.channel is not None
     try:
@@ -157,7 +178,7 @@ def _put(desk: Desk, run: Run, blocks: list[Block]) -> None:
             desk.client.chat_update(
                 channel=run.channel, ts=run.message_ts, text=text, blocks=blocks
             )
-            return
+            return run.channel, run.message_ts
         sent = desk.client.chat_postMessage(channel=run.channel, text=text, blocks=blocks)
     except SlackApiError as error:
         if error.response["error"] not in UNREACHABLE:
@@ -165,6 +186,7 @@ def _put(desk: Desk, run: Run, blocks: list[Block]) -> None:
         sent = desk.client.chat_postMessage(channel=run.requested_by, text=text, blocks=blocks)
     with desk.engine.begin() as db:
         runs.posted(db, run.id, sent["channel"], sent["ts"])
+    return sent["channel"], sent["ts"]
 
 
 def _announce(desk: Desk, deployment: Deployment) -> None:

@@ -1,14 +1,11 @@
-"""A dataset version or an adapter in; its card, in Markdown, out."""
+"""A dataset version in; its card, in Markdown, out."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from builder.dataset import Row
-from lorekeeper.domain import Evaluation, Verdict
 
 
 def dataset_card(train: Sequence[Row], heldout: Sequence[Row]) -> str:
@@ -39,45 +36,6 @@ def dataset_card(train: Sequence[Row], heldout: Sequence[Row]) -> str:
             "",
         ]
     )
-
-
-def adapter_card(about: Mapping[str, Any], evaluation: Evaluation, verdict: Verdict) -> str:
-    """How an adapter was made, what it scored, and what the gate said."""
-    scores = [
-        f"| {score.arm.value} | {score.mean_nll:.3f} | {_f1(score.mean_f1)} |"
-        for score in evaluation.arms
-    ]
-    return "\n".join(
-        [
-            "---",
-            f"base_model: {about['base_model']}",
-            "library_name: peft",
-            "---",
-            "# Adapter card",
-            "",
-            f"**{verdict.outcome.value}**",
-            "",
-            *[f"- {reason}" for reason in verdict.reasons],
-            "",
-            f"{len(evaluation.questions)} held-out questions, scored in {evaluation.precision}, "
-            "the precision that is served.",
-            "",
-            "| Arm | Loss (nats per answer token) | Token F1 |",
-            "|---|---|---|",
-            *scores,
-            "",
-            "## How to make it again",
-            "",
-            "```json",
-            json.dumps(about, indent=2, sort_keys=True),
-            "```",
-            "",
-        ]
-    )
-
-
-def _f1(value: float) -> str:
-    return "–" if value != value else f"{value:.3f}"
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -40,6 +40,12 @@ def train(
         typer.Argument(help="Fields of the recipe, such as epochs=3 or effort=high."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name.")] = None,
+    again: Annotated[
+        int | None, typer.Option(help="Repeat this run: its pairs, recipe, options and base.")
+    ] = None,
+    list_recipes: Annotated[
+        bool, typer.Option("--recipes", help="List the recipes instead, and the options.")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take; no more.")] = False,
     curve: Annotated[
         bool, typer.Option("--curve", help="Train on growing shares: would more data help?")
@@ -49,14 +55,20 @@ def train(
     ] = False,
 ) -> None:
     """Freeze the approved pairs, and see a run on them through: plan, training, verdict."""
-    from builder.retrain import request
+    from builder import retrain
 
     settings, engine = _open()
+    if list_recipes:
+        _show_recipes(settings)
+        return
     by = getpass.getuser()
-    run = request(
-        engine, settings, by=by, recipe=recipe, options=parse(options or []),
-        goal=_goal(plan=plan, curve=curve),
-    )  # fmt: skip
+    if again is not None:
+        run = retrain.again(engine, settings, again, by=by)
+    else:
+        run = retrain.request(
+            engine, settings, by=by, recipe=recipe, options=parse(options or []),
+            goal=_goal(plan=plan, curve=curve, search=search),
+        )  # fmt: skip
     if queue:
         typer.echo(f"Run {run.id} is queued. Follow it: lore runs --follow {run.id}")
         return
@@ -91,6 +103,19 @@ def _see_through(engine: Engine, settings: Settings, run: Run, by: str) -> None:
             console.print(f"  {reason}", markup=False)
     if over.state is not RunState.DONE:
         raise typer.Exit(130 if over.state is RunState.CANCELLED else 1)
+
+
+def _show_recipes(settings: Settings) -> None:
+    from builder import recipes
+
+    table = Table("Recipe", "What it is for", box=None)
+    for name, one in recipes.names(settings.store.data).items():
+        table.add_row(name, one.about)
+    fields = Table("Option", "Default", "What it is", box=None)
+    for name, field in recipes.Recipe.model_fields.items():
+        if name != "about":
+            fields.add_row(name, str(field.default), field.description or "")
+    Console().print(table, fields)
 
 
 def parse(options: list[str]) -> dict[str, object]:

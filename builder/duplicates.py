@@ -6,7 +6,7 @@ one says nearly the same as that of another, by the words that they share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lorekeeper.domain import Pair
 from lorekeeper.similar import SimilarTexts, words
@@ -22,12 +22,17 @@ question and the answer are."""
 
 def groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
     """Pairs that must stay on one side, each group and the groups in the order of their first pair."""
-    leader = list(range(len(pairs)))
-    for one, other in _links(pairs):
+    return [[pairs[index] for index in part] for part in joined(len(pairs), _links(pairs))]
+
+
+def joined(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Indexes below `count` in the parts that the links join them to, in the order of their first."""
+    leader = list(range(count))
+    for one, other in links:
         leader[_find(leader, one)] = _find(leader, other)
-    found: dict[int, list[Pair]] = {}
-    for index, pair in enumerate(pairs):
-        found.setdefault(_find(leader, index), []).append(pair)
+    found: dict[int, list[int]] = {}
+    for index in range(count):
+        found.setdefault(_find(leader, index), []).append(index)
     return list(found.values())
 
 
@@ -41,13 +46,14 @@ def near(texts: Sequence[str], *, least_words: int) -> Iterator[tuple[int, int]]
 
 
 def _links(pairs: Sequence[Pair]) -> Iterator[tuple[int, int]]:
-    yield from _same([pair.conversation for pair in pairs])
-    yield from _same([f"{pair.question.strip()}\0{pair.answer.strip()}" for pair in pairs])
+    yield from same([pair.conversation for pair in pairs])
+    yield from same([f"{pair.question.strip()}\0{pair.answer.strip()}" for pair in pairs])
     yield from near([pair.question for pair in pairs], least_words=QUESTION_WORDS)
     yield from near([pair.answer for pair in pairs], least_words=ANSWER_WORDS)
 
 
-def _same(keys: Sequence[str]) -> Iterator[tuple[int, int]]:
+def same(keys: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Indexes of equal keys: each with the first of its kind."""
     first: dict[str, int] = {}
     for index, key in enumerate(keys):
         if first.setdefault(key, index) != index:

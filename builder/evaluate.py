@@ -84,8 +84,8 @@ def evaluate(
         report(2 * number, steps, f"scoring {arm.value}")
         with _as(judged, arm):
             losses[arm] = score(judged, prompts[arm], references)
-            report(2 * number + 1, steps, f"answering as {arm.value}")
-            answers[arm] = answer(judged, prompts[arm][:generate])
+        report(2 * number + 1, steps, f"answering as {arm.value}")
+        answers[arm] = answer_as(judged, arm, prompts[arm][:generate])
     report(steps - 2, steps, "asking general questions")
     general = probe()
     return Evaluation(
@@ -135,6 +135,12 @@ def answer(judged: Judged, prompts: Sequence[Sequence[Turn]]) -> list[str]:
         )
     told = judged.tokenizer.batch_decode(written[:, inputs.shape[1] :], skip_special_tokens=True)
     return [text.strip() for text in told]
+
+
+def answer_as(judged: Judged, arm: Arm, prompts: Sequence[Sequence[Turn]]) -> list[str]:
+    """Greedy answers of one arm."""
+    with _as(judged, arm):
+        return answer(judged, prompts)
 
 
 def probe() -> list[tuple[str, str]]:

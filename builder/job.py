@@ -18,6 +18,7 @@ from lorekeeper.domain import Progress, Run, Stage
 from lorekeeper.settings import Settings
 from lorekeeper.store import datasets, reading, runs
 
+
 Report = Callable[[Progress], Run]  # hands the progress on; its result says whether to stop
 
 

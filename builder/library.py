@@ -41,13 +41,16 @@ class Library:
     vectors: NDArray[np.float32]  # [train rows, dimensions]
     heldout: frozenset[str]
 
-    def passages(self, question: str, *, conversation: str) -> list[Passage]:
-        """What the assistant would be given for the question, without this conversation and the held-out ones."""
+    def passages(self, question: str, *, conversation: str, shown: str = "") -> list[Passage]:
+        """What the assistant would be given for the question, without this conversation and the held-out ones.
+
+        `shown` names a held-out conversation that is not left out.
+        """
         hits = self.index.search(
             question,
             scopes=frozenset({PUBLIC}),
             k=self.settings.retrieval.passages,
-            exclude=self.heldout | ({conversation} if conversation else set()),
+            exclude=(self.heldout - {shown}) | ({conversation} if conversation else set()),
             reranker=rerank.of(self.settings),
         )
         return [hit.passage for hit in evidence.enough(hits, self.settings.retrieval.min_evidence)]

@@ -9,11 +9,14 @@ from sqlalchemy import Connection, Engine, select
 
 from builder import recipes
 from builder.freeze import freeze, trainable
+from builder.tasks.draw import team
+from builder.tasks.ready import names, refuse_untrainable, versions
 from lorekeeper import models
+from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import DatasetVersion, Goal, PairState, Run, RunState
 from lorekeeper.errors import AlreadyRunning, BadInput
 from lorekeeper.settings import Settings
-from lorekeeper.store import pairs, reading, runs
+from lorekeeper.store import adapters, pairs, reading, runs
 from lorekeeper.tables import datasets as dataset_table
 
 
@@ -34,18 +37,23 @@ def request(
 
     Raises:
         AlreadyRunning: a run waits or works already; names it.
-        BadInput: too few pairs, nothing new since the last run, or a recipe or option that cannot
-            be used or whose adapter the engine could not load.
+        NotFound: there is no recipe or task of that name.
+        BadInput: too few pairs, or too few rows of a task; nothing new since the last run; or a recipe
+            or option that cannot be used or whose adapter the engine could not load.
     """
     name, wanted = recipe or settings.train.recipe, dict(options or {})
     base = models.base_spec(settings)
-    recipes.refuse_unservable(
-        recipes.load(name, wanted, data=settings.store.data), settings.serving
-    )
+    chosen = recipes.load(name, wanted, data=settings.store.data)
+    recipes.refuse_unservable(chosen, settings.serving)
+    if rows := versions(names(chosen), settings.store.data):
+        wanted["versions"] = rows
     with reading(engine) as db:
         _refuse_second(db)
         _refuse_few(db, settings)
     version = freeze(engine, settings, by=by)
+    refuse_untrainable(
+        chosen.model_copy(update={"versions": rows}), team(engine, settings, version)
+    )
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)
@@ -60,6 +68,46 @@ def request(
             requested_by=by,
             channel=channel,
             goal=goal,
+        )
+
+
+def again(engine: Engine, settings: Settings, run_id: int, *, by: str) -> Run:
+    """Queue a run as an earlier one was: the same pairs, recipe, options and base model.
+
+    Raises:
+        AlreadyRunning: a run waits or works already; names it.
+        BadInput: its recipe says something else by now; says what.
+        NotFound: there is no such run.
+    """
+    with engine.begin() as db:
+        _one_at_a_time(db)
+        _refuse_second(db)
+        before = runs.get(db, run_id)
+        _refuse_changed(db, settings, before)
+        return runs.queue(
+            db,
+            dataset_id=before.dataset_id,
+            recipe=before.recipe,
+            options=before.options,
+            base_model=before.base_model,
+            requested_by=by,
+            channel=before.channel,
+        )
+
+
+def _refuse_changed(db: Connection, settings: Settings, before: Run) -> None:
+    """A recipe is a file that people edit; what the adapter was made by stands in its manifest."""
+    made = adapters.of_run(db, before.id)
+    if made is None:
+        return
+    then = ArtifactStore(settings.store.data).manifest(made.folder).get("recipe") or {}
+    now = recipes.load(before.recipe, before.options, data=settings.store.data)
+    values = now.model_dump(mode="json")
+    changed = [name for name, value in then.items() if values.get(name) != value]
+    if changed:
+        raise BadInput(
+            f"The recipe {before.recipe} has changed since run {before.id}: {', '.join(changed)}.",
+            fix="Put its values back; they stand in the adapter's card.md.",
         )
 
 

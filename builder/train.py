@@ -13,36 +13,27 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import Engine
 
-from builder import cards, curve, dataset, evaluate, gate, instruction
+from builder import aware, curve, dataset, evaluate, gate, instruction, stages
 from builder.fit import ADAPTER, Fitted
 from builder.job import Job, open_job
 from builder.library import Library
 from builder.plan.make import settle
-from builder.recipes import Recipe
-from lorekeeper import hardware, identity
+from builder.report import card, energy, evidence, extremes, provenance
+from builder.report.gather import gather
+from builder.tasks import judged as of_tasks
+from builder.tasks import learn
+from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
-from lorekeeper.domain import (
-    Adapter,
-    Arm,
-    DatasetVersion,
-    Goal,
-    Outcome,
-    Plan,
-    Progress,
-    Run,
-    Stage,
-)
+from lorekeeper.domain import Adapter, Arm, Goal, Outcome, Plan, Progress, Run, Stage
 from lorekeeper.errors import BadInput, LorekeeperError
-from lorekeeper.identity import Identity
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
 
@@ -56,7 +47,12 @@ FULL = 64 * 1024
 TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
-WAYS: Mapping[str, Callable[[Job], Fitted]] = {"instruction": instruction.train}
+WAYS: Mapping[str, Callable[[Job], Fitted]] = {
+    "instruction": instruction.train,
+    "task": learn.one,
+    "multitask": learn.several,
+    "sequential": stages.train,
+}
 # What else a run can be for than an adapter. Each says in words what it found.
 GOALS: Mapping[Goal, Callable[[Job], str]] = {
     Goal.PLAN: lambda _: "",
@@ -106,17 +102,37 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         generate=settings.train.generated_answers,
         report=lambda done, of, what: _evaluating(job.report, done, of, what),
     )
+    scores = of_tasks.evaluated(scores, judged, job)
+    if recipe.declines:
+        sourced = aware.measure(judged, library, questions, most=settings.train.generated_answers)
+        scores = replace(scores, sourced=sourced)
     job.report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
     rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
-    verdict = gate.judge(scores, settings.train, serving=rival)
+    verdict = of_tasks.decided(gate.judge(scores, settings.train, serving=rival), scores, job)
 
     # Keep the adapter with everything that is known about it.
     trained_on = identity.of(base, settings.store.data)
-    about = _about(asked, frozen, recipe, trained_on, scores.precision)
+    about = provenance.about(asked, frozen, recipe, trained_on, scores.precision)
+    told = extremes.told(judged, library, questions, scores, most=settings.train.generated_answers)
+    kept = gather(
+        engine,
+        settings,
+        run=asked,
+        frozen=frozen,
+        work=work,
+        train=job.train,
+        questions=questions,
+        fitted=Fitted(**json.loads((work / TRAINED).read_text(encoding="utf-8"))),
+        about=about,
+        scores=scores,
+        verdict=verdict,
+        told=told,
+    )
     with artifacts.write("adapters", about) as draft:
         _copy_adapter(work / ADAPTER, draft.path)
-        card = cards.adapter_card(about, scores, verdict)
-        (draft.path / "card.md").write_text(card, encoding="utf-8")
+        dataset_card = (artifacts.open(frozen.folder) / "card.md").read_text(encoding="utf-8")
+        (draft.path / "card.md").write_text(card.model_card(kept, dataset_card), encoding="utf-8")
+        evidence.write(draft.path, kept)
     with engine.begin() as db:
         runs.beat(db, run_id, worker)  # raises where the run was given to another worker meanwhile
         adapter = adapters.add(
@@ -210,24 +226,6 @@ def _evaluating(report: Any, done: int, of: int, what: str) -> None:
     report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what))
 
 
-def _about(
-    asked: Run, frozen: DatasetVersion, recipe: Recipe, base: Identity, precision: str
-) -> dict[str, Any]:
-    """What is needed to make the adapter again, and to see that it was this one."""
-    packages = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "lorekeeper")
-    return {
-        "run": asked.id,
-        "base_model": asked.base_model,
-        "trained_on": asdict(base) | {"quantization": recipe.quantization},
-        "dataset": frozen.name,
-        "dataset_hash": frozen.hash,
-        "recipe": recipe.model_dump(mode="json"),
-        "evaluated_in": precision,
-        "packages": {name: version(name) for name in packages},
-        "hardware": list(hardware.gpus()) or [f"CPU, {os.cpu_count()} cores"],
-    }
-
-
 def _copy_adapter(source: Path, target: Path) -> None:
     """Only what an engine needs, and only safetensors."""
     for name in ("adapter_config.json", "adapter_model.safetensors"):
@@ -244,7 +242,8 @@ def main() -> None:
     settings = config.load()
     engine = store.connect(settings.database_url)
     try:
-        reach(engine, settings, run_id, worker)
+        with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
+            reach(engine, settings, run_id, worker)
     except LorekeeperError as error:
         told = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}
         print(json.dumps(told), file=sys.stderr)

@@ -80,6 +80,7 @@ class Outcome(StrEnum):
     PROMOTE = "promote"
     KEEP = "keep"
     UNDECIDED = "undecided"  # too little evidence; does not promote
+    FOR_TASK = "for its task"  # better at the one task that it was made for; never the assistant's
 
 
 class AdapterKind(StrEnum):
@@ -362,6 +363,91 @@ class ArmScore:
         return sum(self.f1) / len(self.f1) if self.f1 else float("nan")
 
 
+class Asked(StrEnum):
+    """How a task's held-out inputs were answered."""
+
+    BASE = "base"  # the instruction alone
+    PROMPTED = "base, with examples"  # the instruction, and a few alike of the training rows
+    TUNED = "tuned"  # the run's own adapter
+    SINGLE = "tuned on this task alone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskArm:
+    """What one way of asking scored on one task's held-out rows."""
+
+    asked: Asked
+    value: float  # the metric over all rows
+    low: float  # 95 % interval, by bootstrap of whole groups
+    high: float
+    rows: tuple[
+        float, ...
+    ]  # each row by itself: right (1) or wrong (0), overlap, or nats per token
+    answers: tuple[str, ...] = ()  # empty where the metric is a loss
+    outside: int = 0  # answers that are no known label, or not in the format; each counts as wrong
+    adapter: str = ""  # the name of an earlier run's adapter that answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskScore:
+    """One task's held-out rows, answered in every way, in their order."""
+
+    task: str
+    metric: str  # "accuracy", "macro_f1", "exact", "rouge_l", "token_f1" or "loss"
+    higher_is_better: bool
+    version: str  # of the rows: one hash for the same rows on the same sides
+    inputs: tuple[str, ...]  # shortened
+    references: tuple[str, ...]
+    groups: tuple[str, ...]  # the cluster of each row, for the paired test
+    arms: tuple[TaskArm, ...]
+    labels: tuple[str, ...] = ()  # every label that there was to choose from
+    note: str = ""  # what is missing, and why, in words
+
+    def arm(self, asked: Asked) -> TaskArm | None:
+        return next((arm for arm in self.arms if arm.asked is asked), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """What learning the later stages did to what an earlier one had learned."""
+
+    stage: str
+    mean: float  # nats per token after the last stage minus after its own; above 0: forgotten
+    low: float  # 95 % interval, by bootstrap of whole groups
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The loss on every stage's held-out rows, before training and after each stage."""
+
+    names: tuple[str, ...]  # of the stages, in the order they were learned
+    rows: tuple[int, ...]  # held-out rows of each
+    losses: tuple[tuple[float, ...], ...]  # [1 + stages, stages] nats per token; first: untrained
+    transfers: tuple[Transfer, ...]  # of every stage but the last
+
+    @property
+    def backward_transfer(self) -> float:
+        """Mean of the transfers (Lopez-Paz & Ranzato 2017, of losses): above 0 is forgetting."""
+        return sum(one.mean for one in self.transfers) / len(self.transfers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sourced:
+    """How an arm's answers stand to the passages that it was given, as shares of `questions`.
+
+    Every question was asked twice: with the passage that holds its answer among others, and with the
+    others alone.
+    """
+
+    arm: Arm
+    questions: int
+    cites_with: float  # a sentence of the answer is supported by a passage
+    cites_without: float
+    declines_with: float  # wrongly: the answer was there
+    declines_without: float  # rightly
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """All arms on the same held-out questions, at the precision that is served."""
@@ -373,6 +459,11 @@ class Evaluation:
     precision: str  # for example "float32"
     probe_nll_before: tuple[float, ...] = ()  # general text, base model: the forgetting probe
     probe_nll_after: tuple[float, ...] = ()  # the same, with the adapter
+    tasks: tuple[TaskScore, ...] = ()  # of a run that learned tasks, each scored apart
+    stages: Stages | None = None  # of a run in stages
+    sourced: tuple[
+        Sourced, ...
+    ] = ()  # base and tuned with retrieval, where the recipe teaches declining
 
     def arm(self, arm: Arm) -> ArmScore:
         return next(score for score in self.arms if score.arm is arm)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 @cache
@@ -17,6 +20,12 @@ def gpus() -> tuple[str, ...]:
 def free_gpu_memory() -> tuple[int, ...]:
     """Bytes that are free now on each GPU."""
     return tuple(int(mebibytes) * 2**20 for mebibytes in _ask("memory.free"))
+
+
+def gpu_watts() -> tuple[float, ...]:
+    """What each GPU draws now; empty where the driver does not tell for all of them."""
+    told = _ask("power.draw")
+    return tuple(map(float, told)) if all(_NUMBER.fullmatch(watts) for watts in told) else ()
 
 
 def free_memory() -> int | None:

@@ -6,7 +6,7 @@ independent evidence (Miller, "Adding Error Bars to Evals", 2024).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,61 @@ def paired(
     )
 
 
+Measure = Callable[["NDArray[np.float64]"], "NDArray[np.float64]"]
+"""Makes a value of totals: [..., columns] to [...]. Macro-F1 is one, of true and false positives."""
+
+
+def paired_totals(
+    measure: Measure,
+    new: NDArray[np.float64],
+    old: NDArray[np.float64],
+    clusters: Sequence[str],
+) -> Difference:
+    """As `paired`, for a measure that is no mean of single questions but is made of totals.
+
+    `new` and `old` are [questions, columns]. The interval is by bootstrap of whole clusters, the
+    p-values by swapping what the two ways answered in whole clusters (approximate randomisation,
+    Noreen 1989; Yeh 2000). For a mean this is flipping the sign of its differences.
+
+    Raises:
+        ValueError: the shapes differ, or there is nothing.
+    """
+    import numpy as np
+
+    if new.shape != old.shape:
+        raise ValueError(f"{new.shape} and {old.shape} do not pair")
+    sums, before = _totals(new, clusters), _totals(old, clusters)
+    found = float(measure(sums.sum(0)) - measure(before.sum(0)))
+    drawn = np.concatenate([measure(w @ sums) - measure(w @ before) for w in _weights(len(sums))])
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    moved = [flips @ (before - sums) for flips in _swaps(len(sums))]
+    swapped = np.concatenate(
+        [measure(sums.sum(0) + by) - measure(before.sum(0) - by) for by in moved]
+    )
+    least = 1e-12
+    return Difference(
+        mean=found,
+        low=float(low),
+        high=float(high),
+        p_lower=_share(swapped <= found + least),
+        p_higher=_share(swapped >= found - least),
+        deviation=float(drawn.std() * np.sqrt(len(new))),
+        questions=len(new),
+    )
+
+
+def interval_totals(
+    measure: Measure, rows: NDArray[np.float64], clusters: Sequence[str]
+) -> tuple[float, float]:
+    """The 95 % interval of a measure of totals, by bootstrap of whole clusters."""
+    import numpy as np
+
+    sums = _totals(rows, clusters)
+    drawn = np.concatenate([measure(weights @ sums) for weights in _weights(len(sums))])
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
+
+
 def interval(values: Sequence[float], clusters: Sequence[str] | None = None) -> tuple[float, float]:
     """The 95 % interval of the mean, by bootstrap of whole clusters. Raises ValueError for nothing."""
     import numpy as np
@@ -85,6 +140,39 @@ def _by_cluster(
     return np.bincount(places, values).astype(float), np.bincount(places).astype(float)
 
 
+def _totals(rows: NDArray[np.float64], clusters: Sequence[str]) -> NDArray[np.float64]:
+    """[questions, columns] as [clusters, columns]."""
+    import numpy as np
+
+    if not len(rows) or len(clusters) != len(rows):
+        raise ValueError(f"{len(rows)} rows, and clusters for {len(clusters)}")
+    places = np.unique(np.array(clusters), return_inverse=True)[1]
+    sums = np.zeros((int(places.max()) + 1, rows.shape[1]))
+    np.add.at(sums, places, rows)
+    return sums
+
+
+def _weights(clusters: int) -> Iterator[NDArray[np.float64]]:
+    """How often each cluster is drawn in each resample: pieces of [resamples, clusters]."""
+    import numpy as np
+
+    chance = np.random.default_rng(SEED)
+    for size in _portions(clusters):
+        yield chance.multinomial(clusters, np.full(clusters, 1 / clusters), size).astype(float)
+
+
+def _swaps(clusters: int) -> Iterator[NDArray[np.float64]]:
+    """Which clusters change sides: every way where they are few, and first the one that was seen."""
+    import numpy as np
+
+    if 2**clusters <= RESAMPLES:
+        yield (np.arange(2**clusters)[:, None] >> np.arange(clusters) & 1).astype(float)
+        return
+    chance = np.random.default_rng(SEED)
+    yield np.zeros((1, clusters))
+    yield from (chance.integers(0, 2, (n, clusters)).astype(float) for n in _portions(clusters))
+
+
 def _interval(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, float]:
     import numpy as np
 
@@ -102,12 +190,7 @@ def _flipped(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     import numpy as np
 
-    if 2 ** len(sums) <= RESAMPLES:
-        ways = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
-        return np.asarray((1 - 2 * ways) @ sums)
-    chance = np.random.default_rng(SEED)
-    drawn = (chance.integers(0, 2, (size, len(sums))) for size in _portions(len(sums)))
-    return np.concatenate([sums.sum(keepdims=True), *((1 - 2 * one) @ sums for one in drawn)])
+    return np.concatenate([(1 - 2 * ways) @ sums for ways in _swaps(len(sums))])
 
 
 def _portions(width: int) -> Iterator[int]:

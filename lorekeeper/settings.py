@@ -236,6 +236,34 @@ class Launch(Section):
     """How often a cluster is asked how a job fares."""
 
 
+class Energy(Section):
+    """What a run takes and costs, as far as it is not measured."""
+
+    watts: Annotated[float, Field(ge=0)] = 0
+    """What this machine draws while it trains, for the estimate of energy, where its GPU does not tell; 0: the processor's own counter, or 10 W for each core."""
+    kwh_price: Annotated[float, Field(ge=0)] = 0
+    """Price of a kilowatt hour, for the estimate of cost."""
+    gpu_hour_price: Annotated[float, Field(ge=0)] = 0
+    """Price of an hour of one GPU, for the estimate of cost."""
+    currency: str = "EUR"
+    """In which the two prices are."""
+
+
+class Judge(Section):
+    """A model that also reads the answers side by side, for the report. It never decides."""
+
+    url: str = ""
+    """Base URL of an OpenAI-compatible endpoint, such as `http://gpu-host:8000/v1`. Empty: no judge. Questions and answers of public channels are sent there, and nothing else."""
+    model: str = ""
+    """The model's name at that endpoint."""
+    key: SecretStr = SecretStr("")
+    """Its key, where it wants one."""
+    questions: Annotated[int, Field(ge=1)] = 50
+    """At most this many questions of a run are judged; each is asked twice, once in either order."""
+    seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How long one judgement may take."""
+
+
 class Serving(Section):
     """How answers are made."""
 
@@ -303,6 +331,8 @@ class Settings(BaseSettings):
     models: Models = Models()
     retrieval: Retrieval = Retrieval()
     train: Train = Train()
+    judge: Judge = Judge()
+    energy: Energy = Energy()
     launch: Launch = Launch()
     serving: Serving = Serving()
 

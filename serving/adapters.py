@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import BASE_NAME, Adapter, AdapterKind, Deployment
@@ -310,11 +310,3 @@ def _changing(to: Deployment | None) -> Callable[[], str]:
 def engine_name(adapter: Adapter) -> str:
     """A name with the content's hash, so that one name never means two adapters."""
     return f"{adapter.name}-{adapter.hash[:8]}"
-
-
-def promote(db: Connection, name: str, *, by: str, why: str) -> Deployment:
-    """Serve this adapter (`base`: none) from now on. Raises NotFound."""
-    if name == BASE_NAME:
-        return deployments.deploy(db, adapter_id=None, by=by, why=why)
-    adapter = adapters.by_name(db, name)
-    return deployments.deploy(db, adapter_id=adapter.id, by=by, why=why)

@@ -18,11 +18,12 @@ from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Citation, Hit, Level, P
 from lorekeeper.orders import gives_orders
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Retrieval, Serving
+from lorekeeper.support import supporting
 from lorekeeper.text import shorten
 from retrieval import evidence
 from retrieval.index import EVERY_KIND
 from serving import chat
-from serving.citations import QUOTE, Citer, citation, supporting
+from serving.citations import QUOTE, Citer, citation
 from serving.followup import search_texts
 from serving.guard import Guard
 
@@ -30,7 +31,6 @@ NOTHING_ASKED = (
     "That was no question. Ask me something, and I will look for what the team has said about it."
 )
 NO_ORDERS = "I answer questions about what the team has said, and take no other orders. Ask me something that somebody here may have answered."
-UNKNOWN = "I don't know: nothing that I may show here answers this."
 UNSUPPORTED = "No source backs a sentence of this answer, so none has a number. The sources below come nearest: check them."
 SHORTENED = "The question was too long and was cut."
 NOT_LOADED = "{} is not loaded right now; the base model answered."
@@ -315,7 +315,7 @@ def _unknown(asked: Asked, hits: Sequence[Hit]) -> Answer:
     passages = [hit.passage for hit in hits]
     people = _people(asked, passages)
     scopes = tuple(sorted({passage.scope for passage in passages}))
-    return _made(asked, UNKNOWN, level=Level.UNKNOWN, people=people, scopes=scopes)
+    return _made(asked, prompt.UNKNOWN, level=Level.UNKNOWN, people=people, scopes=scopes)
 
 
 def _answered(

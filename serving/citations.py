@@ -1,10 +1,7 @@
 """An answer and the passages that it was given in; the answer with numbers where a passage supports it out.
 
-The model's word is not taken for it. A sentence gets the number of the passage that holds most of
-its content words and at least two of its word pairs, and none where no passage does: the measure is
-the sentence's containment in the passage, after Broder ("On the resemblance and containment of
-documents", 1997), on words cut to their stems. A figure that the passage lacks, or a "not" that only
-one of the two has, is no support, however many words are shared.
+The model's word is not taken for it: its own numbers are left out, and a sentence gets the number of
+the passage that supports it (`lorekeeper.support`).
 """
 
 from __future__ import annotations
@@ -12,16 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from lorekeeper.domain import Citation, Passage
-from lorekeeper.text import sentences, shorten, words
+from lorekeeper.support import supporting
+from lorekeeper.text import sentences, shorten
 
-ENOUGH = 0.75  # share of a sentence's content words that a sentence of a passage must hold
-ACROSS = 0.15  # more where two sentences of the passage are put together
-FEWEST = 3  # content words; with fewer, nothing can be told
-PAIRS = 2  # neighbouring words that sentence and passage must share
-STEM = 6  # letters of a word that count: "renewed" and "renewal" are one word
 QUOTE = 160  # characters of a passage that a citation shows
 FENCE = "```"
 # What the model took for a citation; a Markdown link's text is none, nor is an index in code.
@@ -29,13 +21,6 @@ _NUMBER = re.compile(r"^\[\d{1,3}(?:, ?\d{1,3})*\](?!\() ?| ?\[\d{1,3}(?:, ?\d{1
 _CODE = re.compile(r"(`[^`\n]*`)")
 # What the next characters may still change: a number, code, the white space before a number.
 _UNSURE = re.compile(r"(?: ?\[[\d, ]*\]?|\s+|`[^`\n]*|`+)\Z")
-_NEGATION = frozenset({"not", "never", "no", "none", "nobody", "nothing", "cannot", "without", "t"})
-_COMMON = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "does", "for", "from",
-     "has", "have", "if", "in", "into", "is", "it", "its", "of", "on", "or", "so", "that", "the",
-     "then", "there", "they", "this", "to", "use", "was", "we", "were", "when", "which", "will",
-     "with", "you", "your"]
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -89,62 +74,6 @@ def citation(number: int, passages: Sequence[Passage]) -> Citation:
         quote=shorten(passage.text, QUOTE),
         pair_id=passage.pair_id,
     )
-
-
-def supporting(sentence: str, passages: Sequence[Passage]) -> int | None:
-    """The number, from 1, of the passage that supports the sentence best; None where none does."""
-    claim = _Said.of(sentence)
-    if len(set(claim.content)) < FEWEST:
-        return None
-    scored = [(_support(claim, p.text), -number) for number, p in enumerate(passages, 1)]
-    best, place = max(scored, default=(0.0, 0))
-    return -place if best >= ENOUGH else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What a text says, as far as it is compared."""
-
-    content: tuple[str, ...]  # stems of its content words, in order
-    figures: frozenset[str]  # words with a digit in them
-    negated: bool
-
-    def __add__(self, other: _Said) -> _Said:
-        return _Said(
-            self.content + other.content,
-            self.figures | other.figures,
-            self.negated or other.negated,
-        )
-
-    @classmethod
-    def of(cls, text: str) -> _Said:
-        found = words(text)
-        told = [word for word in found if word not in _COMMON and word not in _NEGATION]
-        return cls(
-            content=tuple(word[:STEM] for word in told),
-            figures=frozenset(word for word in told if any(map(str.isdigit, word))),
-            negated=not _NEGATION.isdisjoint(found),
-        )
-
-
-def _support(claim: _Said, passage: str) -> float:
-    """Share of the claim's distinct content words that a sentence of the passage holds, at best, or two
-    in a row, less `ACROSS`; 0 where something speaks against it."""
-    parts = [_Said.of(part) for part in sentences(passage)]
-    wanted = set(claim.content)
-    nearest = max(parts, key=lambda part: len(wanted & set(part.content)), default=None)
-    if nearest is None or nearest.negated != claim.negated:
-        return 0.0
-    across = [_share(claim, one + other) - ACROSS for one, other in pairwise(parts)]
-    return max([*(_share(claim, part) for part in parts), *across])
-
-
-def _share(claim: _Said, said: _Said) -> float:
-    shared = set(pairwise(claim.content)) & set(pairwise(said.content))
-    if len(shared) < min(PAIRS, len(claim.content) - 1) or not claim.figures <= said.figures:
-        return 0.0
-    distinct = set(claim.content)
-    return len(distinct & set(said.content)) / len(distinct)
 
 
 def without_numbers(sentence: str) -> str:

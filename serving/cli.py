@@ -11,7 +11,6 @@ import typer
 from lorekeeper import settings, store, telemetry
 from lorekeeper.domain import KeyScope
 from lorekeeper.settings import Settings
-from lorekeeper.store import deployments
 from lorekeeper.store import keys as stored_keys
 
 RATE = 60  # requests a minute of a key for which nobody chose
@@ -48,25 +47,31 @@ def ask(
 
 def promote(
     name: Annotated[str, typer.Argument(help="The adapter, such as v3, or base.")],
-    why: Annotated[str, typer.Option(help="Recorded with the decision.")] = "by hand",
+    why: Annotated[
+        str, typer.Option(help="Recorded with the decision; needed where the gate said otherwise.")
+    ] = "",
 ) -> None:
     """Serve an adapter from now on, whatever the gate said."""
-    from serving import adapters
+    from lorekeeper import promotion
 
     engine = store.open_database(_loaded().database_url)
     with engine.begin() as db:
-        made = adapters.promote(db, name, by=getpass.getuser(), why=why)
+        made = promotion.promote(db, name, by=getpass.getuser(), why=why)
     typer.echo(f"{made.adapter} is current; `lore serve` loads it within a second.")
+    typer.echo(f"Recorded: {made.by}, {made.why}")
 
 
 def rollback(
-    why: Annotated[str, typer.Option(help="Recorded with the decision.")] = "by hand",
+    why: Annotated[str, typer.Option(help="Recorded with the decision.")] = "",
 ) -> None:
     """Serve again what was served before."""
+    from lorekeeper import promotion
+
     engine = store.open_database(_loaded().database_url)
     with engine.begin() as db:
-        made = deployments.rollback(db, by=getpass.getuser(), why=why)
+        made = promotion.roll_back(db, by=getpass.getuser(), why=why)
     typer.echo(f"{made.adapter} is current again.")
+    typer.echo(f"Recorded: {made.by}, {made.why}")
 
 
 def mcp() -> None:

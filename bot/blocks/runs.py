@@ -16,6 +16,7 @@ from bot.blocks.text import (
     table,
 )
 from builder.plan.told import told
+from builder.report.evidence import Evidence, moved
 from lorekeeper.domain import (
     Adapter,
     Arm,
@@ -28,10 +29,11 @@ from lorekeeper.domain import (
     Run,
     RunState,
 )
+from lorekeeper.promotion import overrules
 from lorekeeper.quantities import duration, size
 
 BAR = 20  # squares
-EXAMPLES = 2  # held-out questions shown with their answers
+LOOKED_AT = 50  # of the questions that moved furthest each way, for one with both answers
 
 STATES = {
     RunState.QUEUED: ":hourglass_flowing_sand: waits for a worker",
@@ -50,17 +52,26 @@ VERDICTS = {
     Outcome.PROMOTE: ":white_check_mark: *Promoted*: it answers better.",
     Outcome.KEEP: ":no_entry_sign: *Kept out*: what is served stays.",
     Outcome.UNDECIDED: ":scales: *Undecided*: too little evidence, so what is served stays.",
+    Outcome.FOR_TASK: ":dart: *For its task*: it does that better; the assistant stays as it is.",
 }
 
 
-def card(run: Run, adapter: Adapter | None = None, served: Deployment | None = None) -> list[Block]:
-    """The run as it is now; at the end with its verdict, the comparison and what can be done."""
+def card(
+    run: Run,
+    adapter: Adapter | None = None,
+    served: Deployment | None = None,
+    evidence: Evidence | None = None,
+) -> list[Block]:
+    """The run as it is now; at the end with its verdict, the comparison and what can be done.
+
+    `evidence` holds only the words that those who read the message may see.
+    """
     head = section(
         f"*Run {run.id}*{GOALS[run.goal]} · recipe `{escaped(run.recipe, 40)}` · {STATES[run.state]}"
         f"\nasked for by {person(run.requested_by)}"
     )
     if run.is_over:
-        return [head, *_ending(run, adapter, served)]
+        return [head, *_ending(run, adapter, served, evidence)]
     return [head, section(_progress(run.progress)), *planned(run.plan), *_cancelling(run)]
 
 
@@ -128,7 +139,9 @@ def adapters_table(adapters: list[Adapter], served: str) -> list[Block]:
     return [table(rows)]
 
 
-def _ending(run: Run, adapter: Adapter | None, served: Deployment | None) -> list[Block]:
+def _ending(
+    run: Run, adapter: Adapter | None, served: Deployment | None, evidence: Evidence | None
+) -> list[Block]:
     if run.state is RunState.FAILED:
         return [
             section(f"*Why*: {escaped(run.error or 'unknown', 2000)}"),
@@ -143,7 +156,7 @@ def _ending(run: Run, adapter: Adapter | None, served: Deployment | None) -> lis
     return [
         section(_verdict(adapter)),
         *comparison(adapter.evaluation),
-        *_examples(adapter.evaluation),
+        *_examples(evidence),
         _choices(adapter, served),
         context(
             f"Next: `/lore ask …` to try it, `/lore adapters` to compare. Dataset {adapter.dataset_id}."
@@ -156,44 +169,40 @@ def _verdict(adapter: Adapter) -> str:
     return f"*Adapter {adapter.name}* {VERDICTS[adapter.verdict.outcome]}\n{reasons}"
 
 
-def _examples(evaluation: Evaluation) -> list[Block]:
-    """The same question before and after, to read side by side."""
-    before = _answers(evaluation, Arm.RETRIEVAL) or _answers(evaluation, Arm.BASE)
-    after = _answers(evaluation, Arm.TUNED_RETRIEVAL) or _answers(evaluation, Arm.TUNED)
-    shown: list[Block] = []
-    for question, old, new in list(zip(evaluation.questions, before, after, strict=False))[
-        :EXAMPLES
-    ]:
-        shown.append(
-            section(
-                f"*{escaped(question, 300)}*\n_before_\n{quoted(old, 600)}\n_after_\n{quoted(new, 600)}"
-            )
+def _examples(evidence: Evidence | None) -> list[Block]:
+    """What became most better and most worse, before and after, to read side by side."""
+    found = moved(evidence, LOOKED_AT) if evidence is not None else ()
+    firsts = [
+        next((one for one in side if one.is_open and one.before is not None), None)
+        for side in found
+    ]
+    return [
+        section(
+            f"*{escaped(one.question, 300)}* ({one.difference:+.2f} nats)"
+            f"\n_before_\n{quoted(one.before or '', 600)}\n_after_\n{quoted(one.after or '', 600)}"
         )
-    return shown
+        for one in firsts
+        if one is not None
+    ]
 
 
 def _choices(adapter: Adapter, served: Deployment | None) -> Block:
     if served is not None and served.adapter_id == adapter.id:
         return actions(_roll_back())
+    everyone = f"{adapter.name} will answer everyone from now on."
     return actions(
         button(
             f"Promote {adapter.name}",
             "run_promote",
             adapter.name,
             style="primary",
-            confirm=f"{adapter.name} will answer everyone from now on.",
+            confirm=None if overrules(adapter) else everyone,  # else a modal asks why
         )
     )
 
 
 def _roll_back() -> Block:
-    return button(
-        "Roll back",
-        "run_rollback",
-        "now",
-        style="danger",
-        confirm="What was served before will answer again.",
-    )
+    return button("Roll back", "run_rollback", "now", style="danger")  # a modal asks why
 
 
 def _cancelling(run: Run) -> list[Block]:
@@ -236,7 +245,3 @@ def _number(value: float) -> str:
 
 def _mean(evaluation: Evaluation, arm: Arm) -> float:
     return next((s.mean_nll for s in evaluation.arms if s.arm is arm), math.nan)
-
-
-def _answers(evaluation: Evaluation, arm: Arm) -> tuple[str, ...]:
-    return next((s.answers for s in evaluation.arms if s.arm is arm), ())

@@ -21,13 +21,13 @@ from bot import (
     runs,
 )
 from bot.access import Right
-from bot.blocks import modals
+from bot.blocks import decisions, modals
 from bot.blocks import pairs as pair_blocks
 from bot.blocks import people as people_blocks
 from bot.desk import Desk, Json
 from bot.door import Listener, acknowledge, door
 from bot.opening import capture_modal, join
-from bot.tell import respond, take_away
+from bot.tell import take_away
 from lorekeeper.domain import PairState
 
 
@@ -132,12 +132,16 @@ def run_cancel(desk: Desk, body: Json) -> None:
 
 
 def run_promote(desk: Desk, body: Json) -> None:
+    against = runs.needs_reason(desk, _value(body), by=_by(body))
+    if against is not None:
+        _open(desk, body, decisions.overrule(against))
+        return
     runs.promote(desk, _value(body), by=_by(body), why="")
 
 
 def run_rollback(desk: Desk, body: Json) -> None:
-    deployment = runs.roll_back(desk, by=_by(body), why="")
-    respond(body, f"Back to `{deployment.adapter}`; I say when it answers.")
+    desk.access.require(_by(body), Right.PROMOTE)
+    _open(desk, body, decisions.roll_back())
 
 
 def import_cancel(desk: Desk, body: Json) -> None:

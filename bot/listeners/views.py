@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slack_bolt import App
 
-from bot import capture, feedback, home, review, ways
+from bot import capture, feedback, home, review, runs, ways
 from bot.blocks import modals
 from bot.blocks import ways as way_blocks
 from bot.desk import Desk, Json
@@ -75,12 +75,23 @@ def channel_ways(desk: Desk, body: Json) -> None:
     ways.save(desk, channel, chosen, by=_by(body))
 
 
+def overrule(desk: Desk, body: Json) -> None:
+    about, written = modals.about(body["view"]), modals.filled(body["view"])
+    runs.promote(desk, about["adapter"], by=_by(body), why=written["why"])
+
+
+def roll_back(desk: Desk, body: Json) -> None:
+    runs.roll_back(desk, by=_by(body), why=modals.filled(body["view"])["why"])
+
+
 VIEWS: dict[str, Listener] = {
     "edit_pair": edit_pair,
     "save_pair": save_pair,
     "reject_pair": reject_pair,
     "correct_answer": correct_answer,
     "channel_ways": channel_ways,
+    "overrule": overrule,
+    "roll_back": roll_back,
 }
 
 

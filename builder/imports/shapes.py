@@ -1,8 +1,8 @@
 """A record as some tool writes it in; the questions with answers that it holds out.
 
 Known shapes: chat `messages`, ShareGPT's `conversations`, Alpaca's `instruction`, prompt and
-completion, preference pairs with `chosen` and `rejected`, question and answer, Argilla's records and
-Label Studio's tasks.
+completion, preference pairs with `chosen` and `rejected`, question and answer, input and output,
+Argilla's records and Label Studio's tasks.
 """
 
 from __future__ import annotations
@@ -65,6 +65,12 @@ def _plain(line: int, record: Record) -> Iterator[Entry | Problem]:
     yield entry(line, record["question"], record["answer"], _about(record))
 
 
+def _task(line: int, record: Record) -> Iterator[Entry | Problem]:
+    """An input with its output; what its group is, a conversation is elsewhere."""
+    about = {"conversation": record.get("group"), **_about(record)}
+    yield entry(line, record["input"], record["output"], about)
+
+
 def _argilla(line: int, record: Record) -> Iterator[Entry | Problem]:
     """A record's fields; what a person answered there counts more."""
     fields, responses = _mapping(record["fields"]), _mapping(record.get("responses"))
@@ -94,6 +100,7 @@ _SHAPES = (
     ({"fields"}, _argilla),
     ({"data"}, _label_studio),
     ({"question", "answer"}, _plain),
+    ({"input", "output"}, _task),
 )
 
 

@@ -105,6 +105,7 @@ def _entries(
     names = [name.strip() for name in head] if isinstance(head, list) else []
     places = {kind: _place(path, names, kind, getattr(columns, kind)) for kind in NAMES}
     question, answer, tags = (places[kind] for kind in NAMES)
+    group = names.index("group") if {"input", "output", "group"} <= set(names) else None
     assert question is not None
     assert answer is not None
     for line, cells in rows:
@@ -113,6 +114,8 @@ def _entries(
         elif any(cell.strip() for cell in cells):
             about = {"tags": _cell(cells, tags)} if tags is not None else {}
             about |= {name: _cell(cells, at) for at, name in enumerate(names) if name in _OWN}
+            if group is not None:
+                about["conversation"] = _cell(cells, group)
             yield entry(line, _cell(cells, question), _cell(cells, answer), about)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import effort, evaluate, fit, instruction, shape
+from builder import aware, effort, evaluate, fit, shape
 from builder.effort import Choice, Facts
 from builder.encode import Example
 from builder.job import Job
@@ -117,7 +117,7 @@ def _examples(job: Job) -> list[Example]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    return instruction.examples(job.train, job.recipe, job.library, tokenizer)
+    return aware.examples(job.train, job.recipe, job.library, tokenizer)
 
 
 def _device() -> Device:

@@ -11,10 +11,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.settings import Serving
+
+
+def _names(given: object) -> object:
+    """What was typed with commas between, as a list."""
+    return (
+        tuple(filter(None, map(str.strip, given.split(",")))) if isinstance(given, str) else given
+    )
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
 class Recipe(BaseModel):
@@ -71,6 +81,27 @@ class Recipe(BaseModel):
     """Share of rows whose prompt holds what retrieval would bring, so that the model works with sources."""
     with_own_passage: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Share of those in which the right passage is among them; the others hold only distractors (RAFT)."""
+    task: str = ""
+    """Of way `task`: which one is learned; `lore tasks list` shows them."""
+    tasks: Names = ()
+    """Of way `multitask`: which are mixed. Typed, they have commas between."""
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    """Of way `multitask`: a task of n rows weighs n^(1/T). At 1 it counts by its rows; the higher, the more
+    alike all tasks count (Raffel et al. 2020)."""
+    compare_single: bool = False
+    """Of way `multitask`: train an adapter on each task alone, too, and compare with it."""
+    stages: Names = ()
+    """Of way `sequential`: tasks that are learned one after the other, each from the last."""
+    replay: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Of way `sequential`: rows of earlier stages that are learned again in each later one, as a share of
+    its own (Scialom et al. 2022)."""
+    judged_rows: Annotated[int, Field(ge=8)] = 100
+    """At most this many held-out rows of a task are answered in each way of asking, and scored."""
+    versions: dict[str, str] = {}
+    """Which rows the tasks have that come from files. It is filled in when a run is queued."""
+    declines: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the rows whose passages do not hold the answer that learn to say so, in the assistant's
+    words; the others learn the answer itself (RAFT). Above 0, citing and declining are measured, too."""
     seed: int = 7
     """Seed of everything random; the same seed gives the same adapter on the same device."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5

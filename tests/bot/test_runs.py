@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bot import runs as bot_runs
+from builder.report import evidence
+from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import (
+    PUBLIC,
     Arm,
     ArmScore,
     Evaluation,
@@ -32,6 +35,19 @@ EVALUATION = Evaluation(
 )
 
 
+VERDICT = Verdict(outcome=Outcome.KEEP, reasons=("Not better: p = 0.40.",))
+
+
+def found(run, places):
+    return evidence.Evidence(
+        run=run.id,
+        at=1.0,
+        evaluation=EVALUATION,
+        verdict=VERDICT,
+        places=tuple(evidence.Place(scope=scope, channel="C1") for scope in places),
+    )
+
+
 @pytest.fixture
 def run(team):
     return team.queue_run()
@@ -48,12 +64,31 @@ def _card(team, subject):
         return cards.get(db, subject)
 
 
+def served(team):
+    with reading(team.engine) as db:
+        return deployments.current(db)
+
+
+def uploaded(team, shown):
+    rita = team.member("rita")
+    return rita.wait_for(
+        lambda: next((m.raw["files"] for m in rita.thread(shown) if m.raw.get("files")), None)
+    )
+
+
+def content(team, file):
+    return team.slack.workspace.files.get(file["id"]).content.decode()
+
+
 def recorded(team):
     with reading(team.engine) as db:
         return runs.get(db, 1)
 
 
-def trained(team, run):
+def trained(team, run, places=(PUBLIC, PUBLIC)):
+    store = ArtifactStore(team.desk.settings.store.data)
+    with store.write("adapters", {}) as draft:
+        evidence.write(draft.path, found(run, places))
     with team.engine.begin() as db:
         runs.claim(db, WORKER)
         adapter = adapters.add(
@@ -61,11 +96,11 @@ def trained(team, run):
             run_id=run.id,
             dataset_id=run.dataset_id,
             base_model="m",
-            hash="a",
-            folder="adapters/a",
+            hash=draft.hash,
+            folder=draft.folder,
             rank=8,
             evaluation=EVALUATION,
-            verdict=Verdict(outcome=Outcome.KEEP, reasons=("Not better: p = 0.40.",)),
+            verdict=VERDICT,
         )
         runs.finish(db, run.id, WORKER, RunState.DONE, adapter_id=adapter.id)
     return adapter
@@ -110,20 +145,59 @@ def test_the_end_shows_the_verdict_the_arms_and_the_answers_side_by_side(team, r
     assert "run_promote" in shown.actions
 
 
-def test_a_person_overrules_the_gate_and_rolls_back(team, run):
+def test_a_person_overrules_the_gate_says_why_and_rolls_back(team, run):
     rita, ada = team.member("rita"), team.member("ada")
     trained(team, run)
     shown = message(team, "Kept out")
     with pytest.raises(NotAllowed, match="promote and roll back"):
         bot_runs.promote(team.desk, "v1", by=ada.id, why="")
     rita.press(shown, "run_promote")
+    view = rita.wait_for_modal(lambda v: v["title"]["text"] == "Promote v1?")
+    assert "Not better: p = 0.40." in str(view)
+    rita.fill_and_submit(view, {"why": "It knows the new rota."})
     rita.wait_for(lambda: "run_rollback" in rita.again(shown).actions)
-    with reading(team.engine) as db:
-        current = deployments.current(db)
+    current = served(team)
     assert (current.adapter, current.by) == ("v1", rita.id)
-    assert "the gate had said keep" in current.why
+    assert current.why == "against the gate, which had said keep: It knows the new rota."
     rita.press(shown, "run_rollback")
+    rita.fill_and_submit(
+        rita.wait_for_modal(lambda v: v["title"]["text"] == "Roll back?"),
+        {"why": "It made things up."},
+    )
     rita.wait_for(lambda: "run_promote" in rita.again(shown).actions)
+    assert (served(team).adapter, served(team).why) == ("base", "It made things up.")
+
+
+def test_the_command_asks_why_where_the_gate_said_otherwise(team, run):
+    rita = team.member("rita")
+    trained(team, run)
+    message(team, "Kept out")
+    rita.command("/lore promote v1", "help")
+    rita.fill_and_submit(
+        rita.wait_for_modal(lambda v: v["title"]["text"] == "Promote v1?"), {"why": "because"}
+    )
+    team.until(lambda: served(team), "a deployment")
+    assert served(team).by == rita.id
+
+
+def test_the_report_comes_once_into_the_thread_with_picture_and_page(team, run):
+    trained(team, run)
+    shown = message(team, "Kept out")
+    files = uploaded(team, shown)
+    assert [file["name"] for file in files] == ["v1.png", "v1.html"]
+    team.until(lambda: _card(team, f"report:{run.id}"))
+    bot_runs.Watcher(team.desk).look()
+    assert len([m for m in team.member("rita").thread(shown) if m.raw.get("files")]) == 1
+
+
+def test_words_of_a_private_channel_are_in_no_report_for_those_outside(team, run):
+    trained(team, run, places=(PUBLIC, "G9"))
+    shown = message(team, "Kept out")
+    page = content(team, uploaded(team, shown)[1])
+    assert "How do I rotate keys?" in page
+    for private in ("Where are the logs?", "new 2", "new 4"):
+        assert private not in shown.said
+        assert private not in page
 
 
 def test_that_the_engine_serves_it_is_said_once(team, run):

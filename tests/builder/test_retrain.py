@@ -8,14 +8,14 @@ import pytest
 import tiny
 from sqlalchemy import Engine
 
-from builder import dataset
+from builder import dataset, recipes
 from builder.freeze import freeze
-from builder.retrain import request
+from builder.retrain import again, request
 from lorekeeper import settings as config
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import RunState
+from lorekeeper.domain import Evaluation, Outcome, RunState, Verdict
 from lorekeeper.errors import AlreadyRunning, BadInput, NotFound
-from lorekeeper.store import datasets, reading, runs
+from lorekeeper.store import adapters, datasets, reading, runs
 
 
 @pytest.fixture
@@ -100,3 +100,49 @@ def test_recipes_that_cannot_be_used_are_refused_before_anything_is_frozen(
             request(engine, rules, by="me", options=options)
     with reading(engine) as db:
         assert not datasets.all(db)
+
+
+def test_a_run_is_repeated_as_it_was(engine: Engine, rules: config.Settings) -> None:
+    tiny.approve(engine, 24)
+    first = request(engine, rules, by="me", recipe="lora", options={"rank": 4})
+    _end(engine, first.id)
+    tiny.approve(engine, 4, start=24)  # what is new is not in it
+    second = again(engine, rules, first.id, by="you")
+    assert second.id != first.id
+    assert second.requested_by == "you"
+    for what in ("dataset_id", "recipe", "options", "base_model"):
+        assert getattr(second, what) == getattr(first, what)
+    with pytest.raises(AlreadyRunning):
+        again(engine, rules, first.id, by="you")
+    _end(engine, second.id)
+    with pytest.raises(NotFound, match="no run 99"):
+        again(engine, rules, 99, by="you")
+
+
+def test_a_run_whose_recipe_was_edited_since_is_not_called_the_same(
+    engine: Engine, rules: config.Settings
+) -> None:
+    tiny.approve(engine, 24)
+    own = rules.store.data / "recipes" / "ours.toml"
+    own.parent.mkdir()
+    own.write_text("rank = 4\n")
+    first = request(engine, rules, by="me", recipe="ours")
+    made = recipes.load("ours", {}, data=rules.store.data).model_dump(mode="json")
+    with ArtifactStore(rules.store.data).write("adapters", {"recipe": made}) as draft:
+        (draft.path / "card.md").write_text("# A card")
+    none = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
+    with engine.begin() as db:
+        adapters.add(
+            db, run_id=first.id, dataset_id=first.dataset_id, base_model="m", hash="h",
+            folder=draft.folder, rank=4, evaluation=none,
+            verdict=Verdict(outcome=Outcome.KEEP, reasons=("no",)),
+        )  # fmt: skip
+    _end(engine, first.id)
+    own.write_text("rank = 8\n")
+    with pytest.raises(BadInput, match="has changed since run 1: rank"):
+        again(engine, rules, first.id, by="me")
+
+
+def _end(engine: Engine, run_id: int) -> None:
+    with engine.begin() as db:
+        runs.request_cancel(db, run_id, "me")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorekeeper.domain import Passage, PassageKind
-from serving.citations import Citer, supporting, without_numbers
+from lorekeeper.support import supporting
+from serving.citations import Citer, without_numbers
 
 BACKUP = "Nightly backups are written to the blue bucket at two in the morning."
 DEPLOY = "To deploy the billing service, run make ship from the main branch."

@@ -1,0 +1,76 @@
+"""A finished run in; its pictures and its page in the thread of its message, for those who read there, out."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot import mirror
+from bot.desk import Desk
+from builder.report import evidence
+from builder.report.evidence import Evidence
+from builder.report.since import since
+from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.domain import Adapter, Run
+from lorekeeper.errors import NotFound
+from lorekeeper.store import adapters, cards
+
+log = structlog.get_logger(__name__)
+
+
+def readable(desk: Desk, run: Run, adapter: Adapter) -> Evidence | None:
+    """The run's evidence, with the words that everyone may see who reads its message; None where the
+    adapter's folder is not on this machine."""
+    try:
+        found = evidence.of(adapter, ArtifactStore(desk.settings.store.data))
+    except NotFound as error:
+        log.warning("a run has no report here", run=run.id, what=error.what)
+        return None
+    return evidence.for_readers(found, _scopes(desk, run))
+
+
+def send(desk: Desk, run: Run, found: Evidence, place: tuple[str, str]) -> None:
+    """Upload the picture and the page, once."""
+    from builder.report.page import page
+    from builder.report.pictures import picture
+
+    subject = f"report:{run.id}"
+    with desk.engine.begin() as db:
+        if not cards.claim(db, subject):
+            return
+        decided = since(db, adapters.by_name(db, found.adapter))
+    channel, ts = place
+    try:
+        desk.client.files_upload_v2(
+            channel=channel,
+            thread_ts=ts,
+            initial_comment=f"The report of run {run.id}: open the page in a browser.",
+            file_uploads=[
+                {
+                    "filename": f"{found.adapter}.png",
+                    "title": f"{found.title} in pictures",
+                    "content": picture(found),
+                },
+                {
+                    "filename": f"{found.adapter}.html",
+                    "title": f"The report of {found.adapter}",
+                    "content": page(found, since=decided).encode(),
+                },
+            ],
+        )
+    except BaseException:
+        with desk.engine.begin() as db:
+            cards.give_up(db, subject)
+        raise
+    with desk.engine.begin() as db:
+        cards.put(db, subject, channel=channel, ts=ts)
+
+
+def _scopes(desk: Desk, run: Run) -> frozenset[str]:
+    """What may be shown by the run's message. People of another organisation read a shared channel, and
+    answers of a tuned model cannot be shown them: weights hold what members said."""
+    if run.channel is None:
+        return frozenset()
+    where = mirror.describe_or_unknown(desk, run.channel)
+    if where.is_shared:
+        return frozenset()
+    return desk.access.scopes_for(where, run.requested_by)

