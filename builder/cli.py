@@ -50,6 +50,9 @@ def train(
     curve: Annotated[
         bool, typer.Option("--curve", help="Train on growing shares: would more data help?")
     ] = False,
+    search: Annotated[
+        bool, typer.Option("--search", help="Look for better settings than the dial's.")
+    ] = False,
     queue: Annotated[
         bool, typer.Option("--queue", help="Leave the run to a worker, and come back at once.")
     ] = False,

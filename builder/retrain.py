@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from builder import recipes
+from builder import recipes, trackers
 from builder.freeze import freeze, trainable
 from builder.tasks.draw import team
 from builder.tasks.ready import names, refuse_untrainable, versions
@@ -45,6 +45,7 @@ def request(
     base = models.base_spec(settings)
     chosen = recipes.load(name, wanted, data=settings.store.data)
     recipes.refuse_unservable(chosen, settings.serving)
+    trackers.refuse_missing(settings.train.trackers)
     if rows := versions(names(chosen), settings.store.data):
         wanted["versions"] = rows
     with reading(engine) as db:

@@ -13,6 +13,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,20 +144,18 @@ def _try_settings(job: Job, study: optuna.Study, space: _Space, folder: Path) ->
     learned, judging = _parts(job)
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     while (done := len(study.get_trials(states=ended))) < job.settings.train.search_trials:
-        study.optimize(
-            lambda trial, done=done: _trial(job, space, trial, learned, judging, folder, done),
-            n_trials=1,
-        )
+        trial = partial(_trial, job, space, learned, judging, folder, done)
+        study.optimize(trial, n_trials=1)
 
 
 def _trial(
     job: Job,
     space: _Space,
-    trial: optuna.Trial,
     learned: Sequence[Example],
     judging: Sequence[Example],
     folder: Path,
     done: int,
+    trial: optuna.Trial,
 ) -> float:
     """The lowest validation loss of these settings; stopped where others were ahead at that point."""
     import optuna

@@ -9,13 +9,17 @@ are never learned; random is the default for that reason.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from builder.dataset import Row
 from builder.duplicates import groups
 from lorekeeper.domain import Pair, said_at
 from lorekeeper.errors import BadInput
 from lorekeeper.store.datasets import HELDOUT
+
+FEWEST = 5  # conversations to validate on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,19 @@ def split(
     )
     check(made)
     return made
+
+
+def for_validation(rows: Sequence[Row], *, share: float, seed: int) -> frozenset[int]:
+    """Ids of the pairs whose conversations are kept out of training to see when it only memorises.
+
+    None where these would be fewer than `FEWEST` conversations: their loss would be noise.
+    """
+    conversations = sorted({row.conversation for row in rows})
+    count = round(share * len(conversations))
+    if count < FEWEST:
+        return frozenset()
+    held = set(random.Random(seed).sample(conversations, count))  # noqa: S311 - no secret
+    return frozenset(row.pair_id for row in rows if row.conversation in held)
 
 
 def check(made: Split) -> None:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import aware, curve, dataset, evaluate, gate, instruction, stages
-from builder.fit import ADAPTER, Fitted
+from builder import aware, curve, dataset, evaluate, gate, instruction, search, stages
+from builder.fit import ADAPTER, BEST, START, Fitted
 from builder.job import Job, open_job
 from builder.library import Library
 from builder.plan.make import settle
@@ -57,6 +57,7 @@ WAYS: Mapping[str, Callable[[Job], Fitted]] = {
 GOALS: Mapping[Goal, Callable[[Job], str]] = {
     Goal.PLAN: lambda _: "",
     Goal.CURVE: curve.draw,
+    Goal.SEARCH: search.search,
 }
 
 
@@ -89,6 +90,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         with _full_disk_is_said(work):
             fitted = WAYS[recipe.way](job)
             write_whole(work / TRAINED, json.dumps(asdict(fitted)))
+        _clear(work)
 
     # Compare all arms at the precision that is served, and judge.
     judged = evaluate.load_judged(base, work / ADAPTER, settings)
@@ -150,6 +152,15 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             deployments.deploy(db, adapter_id=adapter.id, by="gate", why=verdict.reasons[0])
     log.info("run finished", run=run_id, adapter=adapter.name, verdict=verdict.outcome.value)
     return adapter
+
+
+def _clear(work: Path) -> None:
+    """Remove what a run only goes on from."""
+    for folder in work.rglob("checkpoint-*"):
+        shutil.rmtree(folder)
+    for name in (START, BEST):
+        for file in work.rglob(name):
+            file.unlink()
 
 
 def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:

@@ -22,7 +22,6 @@ import structlog
 from sqlalchemy import Engine
 
 from builder import launch
-
 from builder.launch import Ended, Launched
 from lorekeeper import engines, leases
 from lorekeeper.domain import Progress, Run, RunState, Stage

@@ -268,8 +268,9 @@ class Progress:
     stage: Stage = Stage.WAITING
     step: int = 0
     steps: int = 0
-    loss: float | None = None
-    tokens_per_second: float | None = None
+    loss: float | None = None  # nats per answer token, of the last step
+    validation_loss: float | None = None  # of training conversations that are not trained on
+    tokens_per_second: float | None = None  # answer tokens that are learned
     seconds_left: float | None = None
     memory: int | None = None  # bytes, the most that training has held
     note: str = ""

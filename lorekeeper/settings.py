@@ -199,10 +199,14 @@ class Train(Section):
     """How often a worker says that it is alive."""
     lease_seconds: Annotated[float, Field(gt=0)] = 30.0
     """A run whose worker was silent for this long is given to another one."""
+    search_trials: Annotated[int, Field(ge=5)] = 16
+    """How many settings `lore train --search` tries, the dial's own among them."""
     probe: bool = True
     """Whether a run's plan is measured on a few real steps. Without, it tells no time, and memory is only reckoned."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads for training; 0: all."""
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb", "trackio"], ...] = ()
+    """Where a run's losses go beside its own `metrics.jsonl`: `["tensorboard", "mlflow", "wandb", "trackio"]`, those that are installed."""
     hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""
     """Hours of the day, in the worker's time zone, in which a run may begin: `20-6` for the nights. Empty: at once."""
     launcher: Literal["local", "slurm", "kubernetes"] = "local"

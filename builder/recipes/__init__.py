@@ -66,11 +66,13 @@ class Recipe(BaseModel):
     """Batches that make one step; small effective batches suit LoRA (under 32)."""
     max_tokens: Annotated[int, Field(ge=32)] = 768
     """Longest row, prompt and answer together. Longer rows are reported and left out, never cut."""
-    packing: bool = False
-    """Rows are laid end to end instead of padded; none sees another."""
-    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    packing: bool = True
+    """Rows are laid end to end instead of padded; none sees another. Models that cannot do that are padded."""
+    recompute: Literal["auto", "always", "never"] = "auto"
+    """Compute a layer's values again instead of keeping them: a third more time, far less memory. `auto`: on a GPU."""
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of the training conversations that is not trained on, to see when learning turns into
-    memorising. The questions that judge the result are others."""
+    memorising; none where that would be too few. The questions that judge the result are others."""
     patience: Annotated[int, Field(ge=0)] = 3
     """Stop when so many validations in a row brought no better loss, and keep the best; 0 never stops."""
     effort: Literal["low", "medium", "high"] = "medium"

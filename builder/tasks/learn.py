@@ -85,7 +85,7 @@ def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
     made, long = [], {}
     for ready in tasks:
         try:
-            fit, too_long = encode.fitting(_examples(job, ready, tokenizer), job.recipe.max_tokens)
+            fit, too_long = encode.fitting(examples(job, ready, tokenizer), job.recipe.max_tokens)
         except BadInput as error:
             raise BadInput(f"The task {ready.task.name}: {error.what}", fix=error.fix) from None
         made.append(fit)
@@ -100,12 +100,12 @@ def noting(report: Report, note: str) -> Report:
     """Progress that says which part of the run it is of."""
 
     def noted(progress: Progress) -> Run:
-        return report(replace(progress, note=note))
+        return report(replace(progress, note=f"{note}, {progress.note}" if progress.note else note))
 
     return noted
 
 
-def _examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
+def examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
     """The team's own pairs are learned as the assistant is asked: some with what retrieval brings."""
     if ready.task.source is Source.PAIRS:
         ids = {row.pair_id for row in ready.rows.train}

@@ -63,7 +63,7 @@ def settings(data: Path, base: Path, **train: object) -> config.Settings:
     """Settings of a run that takes seconds."""
     rules: dict[str, object] = {
         "min_pairs": 8, "evaluation_questions": 12, "generated_answers": 1,
-        "heartbeat_seconds": 0.2, "lease_seconds": 2.0, "probe": False,
+        "heartbeat_seconds": 0.2, "lease_seconds": 2.0, "threads": 1, "probe": False,
     }  # fmt: skip
     return config.Settings(
         store=config.Store(data=data),
