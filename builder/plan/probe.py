@@ -23,9 +23,9 @@ from builder.job import Job
 from lorekeeper.domain import Arm, Progress, Run, Stage
 from lorekeeper.prompt import messages
 
-PLACES = (0.1, 0.5, 0.9)  # of the length distribution; the longest rows come on top
-STEPS = 3  # at each place; the first warms up
-SHORT = 24  # steps; a shorter run is not worth more than two steps of its longest rows
+PLACES, PLACES_SHORT = (0.1, 0.5, 0.9), (0.5,)  # of the length distribution, besides its end
+STEPS = 2  # at each place
+SHORT = 40  # steps; a shorter run is worth one place only
 LOOK = 0.005  # seconds between two looks at the process's memory
 QUESTIONS = 3  # held-out questions that the evaluation is timed on
 WORDS = (2, 10)  # tokens that are written; the difference leaves out the reading of the prompt
@@ -44,12 +44,12 @@ class Trained:
     steps: int
 
     def seconds(self, tokens: int) -> float:
-        """Of a row this long: on straight lines between the lengths that were measured."""
+        """Of a row this long: on straight lines from nothing through the lengths that were measured."""
         import numpy as np
 
         lengths, seconds = zip(*self.row_seconds, strict=True)
         beyond = float(max(1.0, tokens / lengths[-1]))
-        return float(np.interp(tokens, lengths, seconds)) * beyond
+        return float(np.interp(tokens, (0, *lengths), (0.0, *seconds))) * beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
         loaded = time.monotonic() - began
         short = fit.steps_of(len(rows), job.recipe) < SHORT
         drawn = _drawn(rows, job.recipe.batch_size, short=short)
-        timed = [_timed(job, model, some) for some in drawn]
+        timed = [_timed(job, model, some, warm=number > 0) for number, some in enumerate(drawn)]
         fit.save(model, scratch)
     longest_last = sorted(timed, key=lambda one: one.tokens)
     return Trained(
@@ -111,18 +111,18 @@ class _Timed:
 
 
 def _drawn(rows: Sequence[Example], batch: int, *, short: bool) -> Iterator[Sequence[Example]]:
-    """Batches of rows of nearly one length, at several places of the distribution; the longest last."""
-    if short:
-        yield rows[-2 * batch :]
-        return
-    wanted = batch * STEPS
-    for place in PLACES:
+    """Batches of rows of nearly one length, at several places of the distribution; the longest last.
+
+    The first has a batch more, which warms up.
+    """
+    for number, place in enumerate(PLACES_SHORT if short else PLACES):
+        wanted = batch * (STEPS if number else STEPS + 1)
         begin = max(0, min(len(rows) - wanted, round(place * len(rows) - wanted / 2)))
         yield rows[begin : begin + wanted]
     yield rows[-batch:]
 
 
-def _timed(job: Job, model: Any, rows: Sequence[Example]) -> _Timed:
+def _timed(job: Job, model: Any, rows: Sequence[Example], *, warm: bool) -> _Timed:
     """Train once on these rows, as a run would, and read the times from what it wrote."""
     recipe = job.recipe.model_copy(
         update={
@@ -144,7 +144,7 @@ def _timed(job: Job, model: Any, rows: Sequence[Example]) -> _Timed:
     moments = {0: told[0], **moments}
     ends = [moments[step] for step in sorted(moments)]
     steps = len(ends) - 1
-    first = min(1, steps - 1)  # the step that warms up is not counted where there is another
+    first = 0 if warm else min(1, steps - 1)  # the step that warms up is not counted
     return _Timed(
         tokens=round(sum(len(row.input_ids) for row in rows) / len(rows)),
         row=(ends[-1] - ends[first]) / (steps - first) / min(job.recipe.batch_size, len(rows)),
