@@ -30,11 +30,7 @@ class Law:
     power: float
 
     def loss(self, rows: float) -> float:
-<<<<<<< HEAD
         return self.floor + self.scale * math.pow(rows, -self.power)
-=======
-        return float(self.floor + self.scale * rows**-self.power)
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,15 +144,8 @@ def _try_settings(job: Job, study: optuna.Study, space: _Space, folder: Path) ->
     learned, judging = _parts(job)
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     while (done := len(study.get_trials(states=ended))) < job.settings.train.search_trials:
-<<<<<<< HEAD
         trial = partial(_trial, job, space, learned, judging, folder, done)
         study.optimize(trial, n_trials=1)
-=======
-        one = partial(
-            _trial, job, space, learned=learned, judging=judging, folder=folder, done=done
-        )
-        study.optimize(one, n_trials=1)
->>>>>>> main
 
 
 def _trial(

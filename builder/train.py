@@ -21,15 +21,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-<<<<<<< HEAD
 from builder import aware, curve, dataset, evaluate, gate, instruction, search, stages
 from builder.fit import ADAPTER, BEST, START, Fitted
 from builder.job import Job, open_job
-=======
-from builder import aware, curve, dataset, evaluate, gate, instruction, stages
-from builder.fit import ADAPTER, BEST, START, Fitted
-from builder.job import FOUND, Job, open_job
->>>>>>> main
 from builder.library import Library
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
@@ -160,7 +154,6 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     return adapter
 
 
-<<<<<<< HEAD
 def _clear(work: Path) -> None:
     """Remove what a run only goes on from."""
     for folder in work.rglob("checkpoint-*"):
@@ -168,10 +161,6 @@ def _clear(work: Path) -> None:
     for name in (START, BEST):
         for file in work.rglob(name):
             file.unlink()
-=======
-def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
-    """Do what the run is for: an adapter, or in words what was found, in the work folder's `found.txt`.
->>>>>>> main
 
 
 def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
@@ -192,18 +181,6 @@ def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
 def _keep_plan(engine: Engine, run_id: int, worker: str, made: Plan) -> Run:
     with engine.begin() as db:
         return runs.planned(db, run_id, worker, made)
-<<<<<<< HEAD
-=======
-
-
-def _clear(work: Path) -> None:
-    """Remove what a run only goes on from."""
-    for folder in work.rglob("checkpoint-*"):
-        shutil.rmtree(folder)
-    for name in (START, BEST):
-        for file in work.rglob(name):
-            file.unlink()
->>>>>>> main
 
 
 @contextmanager

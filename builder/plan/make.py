@@ -13,11 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-<<<<<<< HEAD
 from builder import aware, effort, evaluate, fit, shape, split, weights
-=======
-from builder import aware, effort, evaluate, fit, shape, weights
->>>>>>> main
 from builder.effort import Choice, Facts
 from builder.encode import Example
 from builder.job import Job
