@@ -19,12 +19,12 @@ from sqlalchemy import Engine
 
 from builder import dataset, encode, evaluate, recipes, shape
 from builder.dataset import Row
-from builder.evaluate import Judged
 from builder.freeze import freeze
 from builder.library import Library, open_library
 from builder.plan import memory
 from builder.plan.memory import Batch, Device
 from builder.recipes import Recipe
+from builder.scoring import Judged, answer, score
 from builder.shape import Shape
 from lorekeeper import hardware, models
 from lorekeeper.artifacts import ArtifactStore
@@ -183,7 +183,7 @@ def _candidate(name: str, asked: _Asked, settings: Settings) -> Candidate:
         )
     ]
     began = time.monotonic()
-    nats = evaluate.score(judged, asked.prompts, asked.references)
+    nats = score(judged, asked.prompts, asked.references)
     read = time.monotonic() - began
     answers, writes = _write(judged, asked, settings)
     bits = [
@@ -252,9 +252,9 @@ def _write(judged: Judged, asked: _Asked, settings: Settings) -> tuple[list[str]
     prompts = asked.prompts[: settings.train.generated_answers]
     if not prompts:
         return [], math.nan
-    evaluate.answer(replace(judged, max_tokens=1), prompts[:1])  # the first pass warms up
+    answer(replace(judged, max_tokens=1), prompts[:1])  # the first pass warms up
     began = time.monotonic()
-    answers = evaluate.answer(judged, prompts)
+    answers = answer(judged, prompts)
     took = time.monotonic() - began
     written = sum(len(judged.tokenizer(text)["input_ids"]) for text in answers)
     return answers, written / took

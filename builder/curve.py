@@ -19,6 +19,7 @@ from builder.dataset import Row
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.power_law import Forecast
+from builder.scoring import score
 from lorekeeper import identity
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
@@ -127,7 +128,7 @@ def _point(job: Job, share: float, chosen: Sequence[Row], folder: Path) -> Point
         instruction.train(part)
     judged = evaluate.load_judged(job.base, work / fit.ADAPTER, job.settings)
     asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
-    losses = evaluate.score(judged, asked, [row.answer for row in job.heldout])
+    losses = score(judged, asked, [row.answer for row in job.heldout])
     point = Point(share=share, rows=len(chosen), losses=tuple(losses))
     write_whole(done, json.dumps(asdict(point)))
     return point
@@ -141,7 +142,7 @@ def _base_loss(job: Job, folder: Path) -> float:
         judged = evaluate.load_judged(job.base, work, job.settings)
         asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in job.heldout]
         with judged.model.disable_adapter():
-            losses = evaluate.score(judged, asked, [row.answer for row in job.heldout])
+            losses = score(judged, asked, [row.answer for row in job.heldout])
         write_whole(done, json.dumps(losses))
     found = json.loads(done.read_text(encoding="utf-8"))
     return float(sum(found) / len(found))

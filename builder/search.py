@@ -23,6 +23,7 @@ from builder.encode import Example
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.recipes import Recipe
+from builder.scoring import score
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
 from lorekeeper.errors import BadInput
@@ -220,7 +221,7 @@ def _held_out(job: Job, work: Path, told: str) -> list[float]:
         instruction.train(replace(job, work=work, report=report))
         judged = evaluate.load_judged(job.base, work / fit.ADAPTER, job.settings)
         asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
-        losses = evaluate.score(judged, asked, [row.answer for row in job.heldout])
+        losses = score(judged, asked, [row.answer for row in job.heldout])
         write_whole(done, json.dumps(losses))
     return [float(loss) for loss in json.loads(done.read_text(encoding="utf-8"))]
 

@@ -33,7 +33,7 @@ from builder.tasks import learn
 from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
 from lorekeeper.domain import Adapter, Arm, Goal, Outcome, Plan, Progress, Run, Stage
-from lorekeeper.errors import BadInput, LorekeeperError
+from lorekeeper.errors import BadInput, Cancelled, LorekeeperError
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
 
@@ -93,6 +93,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         _clear(work)
 
     # Compare all arms at the precision that is served, and judge.
+    trained_on = identity.of(base, settings.store.data)
     judged = evaluate.load_judged(base, work / ADAPTER, settings)
     _refuse_idle(judged.model)
     newest = sorted(heldout, key=lambda row: row.answer_ts, reverse=True)
@@ -101,19 +102,20 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         judged,
         library,
         questions,
-        generate=settings.train.generated_answers,
+        rules=settings.train,
+        trained=job.train,
+        work=work / "evaluation",
+        shared=settings.store.data / "guards" / trained_on.short,
         report=lambda done, of, what: _evaluating(job.report, done, of, what),
     )
     scores = of_tasks.evaluated(scores, judged, job)
-    if recipe.declines:
-        sourced = aware.measure(judged, library, questions, most=settings.train.generated_answers)
-        scores = replace(scores, sourced=sourced)
+    sourced = aware.measure(judged, library, questions, most=settings.train.sourced_answers)
+    scores = replace(scores, sourced=sourced)
     job.report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
     rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
     verdict = of_tasks.decided(gate.judge(scores, settings.train, serving=rival), scores, job)
 
     # Keep the adapter with everything that is known about it.
-    trained_on = identity.of(base, settings.store.data)
     about = provenance.about(asked, frozen, recipe, trained_on, scores.precision)
     told = extremes.told(judged, library, questions, scores, most=settings.train.generated_answers)
     kept = gather(
@@ -233,8 +235,14 @@ def _refuse_idle(model: Any) -> None:
         )
 
 
-def _evaluating(report: Any, done: int, of: int, what: str) -> None:
-    report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what))
+def _evaluating(report: Callable[[Progress], Run], done: int, of: int, what: str) -> None:
+    """Tell how far the comparison is; raises Cancelled where somebody asked for it to stop."""
+    run = report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what))
+    if run.cancel_requested_by:
+        raise Cancelled(
+            f"Run {run.id} was cancelled by {run.cancel_requested_by}.",
+            fix="What was trained is kept; retrain starts anew.",
+        )
 
 
 def _copy_adapter(source: Path, target: Path) -> None:

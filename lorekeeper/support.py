@@ -39,6 +39,11 @@ def supporting(sentence: str, passages: Sequence[Passage]) -> int | None:
     return -place if best >= ENOUGH else None
 
 
+def claims(sentence: str) -> bool:
+    """Whether the sentence says enough to be supported or not."""
+    return len(set(_Said.of(sentence).content)) >= FEWEST
+
+
 def contradicts(passage: Passage, sentence: str) -> bool:
     """Whether a passage says the same as the sentence but for a figure or a "not"."""
     claim = _Said.of(sentence)

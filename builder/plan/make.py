@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import aware, effort, evaluate, fit, shape, split, weights
+from builder import aware, effort, fit, shape, split, weights
 from builder.effort import Choice, Facts
 from builder.encode import Example
+from builder.guards import ask, forgetting
 from builder.job import Job
 from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
@@ -186,16 +187,29 @@ def _seconds(
     one_pass = sum(trained.seconds(len(row.input_ids)) for row in rows_)
     passes = steps * recipe.batch_size * recipe.accumulation / len(rows_)
     one_check = sum(trained.seconds(len(row.input_ids)) for row in settled.validating) / FORTH
-    questions = min(len(job.heldout), job.settings.train.evaluation_questions)
-    arms = len(Arm) + (1 if _is_rivalled(job) else 0)
     return {
         "loading": trained.load_seconds + judged.load_seconds,
         "training": one_pass * passes * _again(recipe),
         "validation": one_check * passes * fit.VALIDATIONS,
         "checkpoints": trained.checkpoint_seconds * (1 + steps // recipe.checkpoint_steps),
-        "scoring": arms * questions * judged.row_seconds
-        + 2 * len(evaluate.probe()) * judged.general_seconds,
-        "answering": len(Arm) * judged.writing_seconds,
+        **_to_judge(job, judged),
+    }
+
+
+def _to_judge(job: Job, judged: probe.Evaluated) -> Mapping[str, float]:
+    """Every arm on the held-out questions, and base and tuned model on what guards a run."""
+    rules = job.settings.train
+    questions = min(len(job.heldout), rules.evaluation_questions)
+    arms = len(Arm) + (1 if _is_rivalled(job) else 0)
+    answers = len(Arm) * min(questions, rules.generated_answers)
+    answer = judged.reading_seconds + judged.word_seconds * job.settings.serving.max_tokens
+    guards = ask.asked(job.train, job.heldout, rules)
+    told = judged.general_seconds + judged.word_seconds * forgetting.ANSWER_TOKENS
+    return {
+        "scoring": arms * questions * judged.row_seconds,
+        "answering": answers * answer,
+        "guarding": 2 * (guards.rows - guards.answered) * judged.general_seconds
+        + 2 * guards.answered * told,
     }
 
 

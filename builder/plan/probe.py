@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builder import evaluate, fit
 from builder.dataset import Row
 from builder.encode import Example
+from builder.guards import forgetting
 from builder.job import Job
+from builder.scoring import Judged, answer, score
 from lorekeeper.domain import Arm, Progress, Run, Stage
 from lorekeeper.prompt import messages
 
@@ -58,8 +60,9 @@ class Evaluated:
 
     load_seconds: float
     row_seconds: float  # to score one question as one arm, the passages looked up
-    writing_seconds: float  # to write the answers of one arm
     general_seconds: float  # to score one general question
+    reading_seconds: float  # to read one question with its passages, before an answer is written
+    word_seconds: float  # to write one token of one answer, several answers at once
 
 
 def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
@@ -89,16 +92,18 @@ def judge(job: Job, adapter: Path) -> Evaluated:
     judged = evaluate.load_judged(job.base, adapter, job.settings)
     loaded = time.monotonic() - began
     questions = list(job.heldout)[:: max(1, len(job.heldout) // QUESTIONS)][:QUESTIONS]
-    general = evaluate.probe()[:QUESTIONS]
-    asked = [messages(question) for question, _ in general]
-    evaluate.score(judged, asked[:1], [general[0][1]])  # the first forward pass warms up
+    general = forgetting.questions(forgetting.KINDS[0], QUESTIONS)
+    asked = [messages(one.question) for one in general]
+    score(judged, asked[:1], [general[0].answer])  # the first forward pass warms up
     row = _seconds(lambda: _score(job, judged, questions)) / (len(questions) * len(Arm))
-    known = _seconds(lambda: evaluate.score(judged, asked, [answer for _, answer in general]))
+    known = _seconds(lambda: score(judged, asked, [one.answer for one in general]))
+    reading, word = _writing(job, judged)
     return Evaluated(
         load_seconds=loaded,
         row_seconds=row,
-        writing_seconds=_writing(job, judged),
         general_seconds=known / len(general),
+        reading_seconds=reading,
+        word_seconds=word,
     )
 
 
@@ -153,24 +158,19 @@ def _timed(job: Job, model: Any, rows: Sequence[Example], *, warm: bool) -> _Tim
     )
 
 
-def _score(job: Job, judged: evaluate.Judged, rows: Sequence[Row]) -> None:
+def _score(job: Job, judged: Judged, rows: Sequence[Row]) -> None:
     for arm in Arm:
         asked = [evaluate.prompt_for(arm, row, job.library) for row in rows]
-        evaluate.score(judged, asked, [row.answer for row in rows])
+        score(judged, asked, [row.answer for row in rows])
 
 
-def _writing(job: Job, judged: evaluate.Judged) -> float:
-    """Seconds to write as many answers at once as the evaluation does, to the longest that is served."""
-    rows = list(job.heldout)[: job.settings.train.generated_answers]
-    if not rows:
-        return 0.0
+def _writing(job: Job, judged: Judged) -> tuple[float, float]:
+    """Seconds to read a question, and to write a token, for each of as many as are answered at once."""
+    rows = list(job.heldout)[: max(2, job.settings.train.generated_answers)]
     asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in rows]
-    few, many = (
-        _seconds(lambda words=words: evaluate.answer(replace(judged, max_tokens=words), asked))
-        for words in WORDS
-    )
+    few, many = (_seconds(lambda most=most: answer(judged, asked, most=most)) for most in WORDS)
     word = max(0.0, many - few) / (WORDS[1] - WORDS[0])
-    return few + word * (judged.max_tokens - WORDS[0])
+    return max(0.0, few - WORDS[0] * word) / len(rows), word / len(rows)
 
 
 def _seconds(do: Any) -> float:

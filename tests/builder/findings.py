@@ -7,7 +7,7 @@ from typing import Any
 
 from builder.report.energy import Energy
 from builder.report.evidence import Changed, Evidence, LeftOut, Loss, Place, Told
-from lorekeeper.domain import PUBLIC, Arm, ArmScore, Evaluation, Outcome, Verdict
+from lorekeeper.domain import PUBLIC, Arm, ArmScore, Evaluation, Outcome, Probe, Verdict
 
 QUESTIONS = 24
 SHIFTS = {
@@ -32,8 +32,7 @@ def evaluation() -> Evaluation:
             for arm, shift in SHIFTS.items()
         ),
         precision="float32",
-        probe_nll_before=(1.0, 1.5, 2.0),
-        probe_nll_after=(1.1, 1.5, 2.1),
+        probes=(Probe(kind="reasoning", before=(1.0, 1.5, 2.0), after=(1.1, 1.5, 2.1)),),
     )
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from sqlalchemy import Engine
 
 from builder import recipes, train
+from builder.guards import forgetting
 from builder.retrain import request
 from builder.watch import COMPLETE, last_checkpoint
 from lorekeeper import settings as config
@@ -48,7 +49,7 @@ def test_every_recipe_trains_and_is_compared(
     run = claimed(engine, rules, recipe, **NAMED.get(recipe, {}))
     adapter = train.run(engine, rules, run.id, "worker")
     assert {score.arm for score in adapter.evaluation.arms} == set(Arm)
-    assert len(adapter.evaluation.probe_nll_before) == 24
+    assert {probe.kind for probe in adapter.evaluation.probes} == set(forgetting.KINDS)
     folder = rules.store.data / adapter.folder
     assert {path.name for path in folder.iterdir()} == {
         "adapter_config.json", "adapter_model.safetensors", "card.md", "manifest.json",
