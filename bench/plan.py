@@ -30,7 +30,10 @@ from lorekeeper.domain import Goal, PairState, Plan, Run, RunState
 from lorekeeper.store import open_database, pairs
 
 BY = "bench"
-QUICK = {"evaluation_questions": 8, "generated_answers": 2}
+QUICK = {
+    "evaluation_questions": 8, "generated_answers": 2, "probe_rows": 4, "bias_pairs": 9,
+    "bias_answers": 1, "recited_rows": 2, "learned_rows": 8, "sourced_answers": 0,
+}  # fmt: skip
 QUICK_OPTIONS = {"effort": "low", "epochs": 1}
 QUICK_WORDS = 32  # tokens of a generated answer
 

@@ -35,10 +35,15 @@ class Asked:
         return len(self.learned) + recited + probes + 2 * self._pairs
 
     @property
-    def answered(self) -> int:
-        """Those of them that are answered."""
-        ruled = sum(bool(one.rule) for asked in self.probes.values() for one in asked)
-        return len(self.recited) + len(self.recited_heldout) + ruled + 2 * len(self.pairs_answered)
+    def tokens(self) -> int:
+        """Most tokens that each model writes."""
+        recited = memorisation.ANSWER_TOKENS * (len(self.recited) + len(self.recited_heldout))
+        ruled = forgetting.ANSWER_TOKENS * self._ruled
+        return recited + ruled + bias.ANSWER_TOKENS * 2 * len(self.pairs_answered)
+
+    @property
+    def _ruled(self) -> int:
+        return sum(bool(one.rule) for asked in self.probes.values() for one in asked)
 
     @property
     def _pairs(self) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from builder import aware, effort, fit, shape, split, weights
 from builder.effort import Choice, Facts
 from builder.encode import Example
-from builder.guards import ask, forgetting
+from builder.guards import ask
 from builder.job import Job
 from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
@@ -204,12 +204,11 @@ def _to_judge(job: Job, judged: probe.Evaluated) -> Mapping[str, float]:
     answers = len(Arm) * min(questions, rules.generated_answers)
     answer = judged.reading_seconds + judged.word_seconds * job.settings.serving.max_tokens
     guards = ask.asked(job.train, job.heldout, rules)
-    told = judged.general_seconds + judged.word_seconds * forgetting.ANSWER_TOKENS
     return {
         "scoring": arms * questions * judged.row_seconds,
         "answering": answers * answer,
-        "guarding": 2 * (guards.rows - guards.answered) * judged.general_seconds
-        + 2 * guards.answered * told,
+        "guarding": 2
+        * (guards.rows * judged.general_seconds + guards.tokens * judged.word_seconds),
     }
 
 
