@@ -28,7 +28,6 @@ from lorekeeper.errors import BadInput
 SHARES = (0.12, 0.25, 0.5, 1.0)
 FEWEST = 24  # rows; with fewer, the smallest share has next to nothing
 MATTERS = 0.01  # nats per answer token: what nobody notices in an answer
-PICTURE = "curve.png"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +44,13 @@ class Point:
 
 
 def draw(job: Job) -> str:
-    """Train and score every share, draw the picture into the data folder, and say what it means.
+    """Train and score every share, draw the picture into the run's folder, and say what it means.
 
     Raises:
         BadInput: too few rows or held-out questions for a curve.
         Cancelled: somebody asked for the run to stop; the points that are finished are kept.
     """
-    from builder.curve_picture import picture
+    from builder.curve_picture import PICTURE, picture
 
     shares = _shares(job)
     folder = kept_in(job)
@@ -62,8 +61,7 @@ def draw(job: Job) -> str:
         [point.rows for point in points], [point.losses for point in points], clusters
     )
     base = _base_loss(job, folder)
-    (folder / PICTURE).write_bytes(picture(points, ahead, base))
-    write_whole(folder / "forecast.json", json.dumps(asdict(ahead)))
+    (job.work / PICTURE).write_bytes(picture(points, ahead, base))
     return told(points, ahead, base)
 
 

@@ -18,8 +18,6 @@ from lorekeeper.domain import Progress, Run, Stage
 from lorekeeper.settings import Settings
 from lorekeeper.store import datasets, reading, runs
 
-FOUND = "found.txt"  # in the work folder: what a run for anything but an adapter found, in words
-
 Report = Callable[[Progress], Run]  # hands the progress on; its result says whether to stop
 
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import Engine
 
-from builder import aware, curve, dataset, evaluate, gate, instruction, preference, stages
+from builder import aware, curve, dataset, evaluate, gate, instruction, preference, search, stages
 from builder.fit import ADAPTER, BEST, START, Fitted
-from builder.job import FOUND, Job, open_job
+from builder.job import Job, open_job
 from builder.library import Library
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
@@ -55,7 +55,11 @@ WAYS: Mapping[str, Callable[[Job], Fitted]] = {
     "feedback": preference.train,
 }
 # What else a run can be for than an adapter. Each says in words what it found.
-GOALS: Mapping[Goal, Callable[[Job], str]] = {Goal.PLAN: lambda _: "", Goal.CURVE: curve.draw}
+GOALS: Mapping[Goal, Callable[[Job], str]] = {
+    Goal.PLAN: lambda _: "",
+    Goal.CURVE: curve.draw,
+    Goal.SEARCH: search.search,
+}
 
 
 def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter:
@@ -160,11 +164,17 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     return adapter
 
 
-def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
-    """Do what the run is for: an adapter, or in words what was found, in the work folder's `found.txt`.
+def _clear(work: Path) -> None:
+    """Remove what a run only goes on from."""
+    for folder in work.rglob("checkpoint-*"):
+        shutil.rmtree(folder)
+    for name in (START, BEST):
+        for file in work.rglob(name):
+            file.unlink()
 
-    Raises as `run` does.
-    """
+
+def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
+    """Do what the run is for, whatever that is. Raises as `run` does."""
     with reading(engine) as db:
         goal = runs.get(db, run_id).goal
     if goal is Goal.ADAPTER:
@@ -173,21 +183,14 @@ def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
     job = open_job(engine, settings, run_id, worker)
     with _full_disk_is_said(job.work):
         settle(job, partial(_keep_plan, engine, run_id, worker))
-        write_whole(job.work / FOUND, GOALS[goal](job))
+        found = GOALS[goal](job)
+    with engine.begin() as db:
+        runs.found(db, run_id, worker, found)
 
 
 def _keep_plan(engine: Engine, run_id: int, worker: str, made: Plan) -> Run:
     with engine.begin() as db:
         return runs.planned(db, run_id, worker, made)
-
-
-def _clear(work: Path) -> None:
-    """Remove what a run only goes on from."""
-    for folder in work.rglob("checkpoint-*"):
-        shutil.rmtree(folder)
-    for name in (START, BEST):
-        for file in work.rglob(name):
-            file.unlink()
 
 
 @contextmanager

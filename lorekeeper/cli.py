@@ -43,7 +43,7 @@ COMMANDS = (
     Command("promote", "serving.cli", "promote", "Serve an adapter."),
     Command("rollback", "serving.cli", "rollback", "Serve again what was served before."),
     Command("index", "retrieval.cli", "index", "Build the index, show its state, or measure it."),
-    Command("models", "lorekeeper.models_cli", "models", "Fetch or convert a model."),
+    Command("models", "builder.models_cli", "models", "Fetch a model, or compare several on your own questions."),
     Command("keys", "serving.cli", "keys", "Make, list and revoke keys of the gateway."),
     Command("mcp", "serving.cli", "mcp", "Serve ask, search and propose to another assistant, over stdio."),
     Command("bot", "bot.cli", "bot", "Run the Slack bot.", "Processes"),

@@ -219,6 +219,8 @@ class Train(Section):
     """A run whose worker was silent for this long is given to another one."""
     search_trials: Annotated[int, Field(ge=5)] = 16
     """How many settings `lore train --search` tries, the dial's own among them."""
+    probe: bool = True
+    """Whether a run's plan is measured on a few real steps. Without, it tells no time, and memory is only reckoned."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads for training; 0: all."""
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb", "trackio"], ...] = ()

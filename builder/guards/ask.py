@@ -35,6 +35,17 @@ class Asked:
         return len(self.learned) + recited + probes + 2 * self._pairs
 
     @property
+    def tokens(self) -> int:
+        """Most tokens that each model writes."""
+        recited = memorisation.ANSWER_TOKENS * (len(self.recited) + len(self.recited_heldout))
+        ruled = forgetting.ANSWER_TOKENS * self._ruled
+        return recited + ruled + bias.ANSWER_TOKENS * 2 * len(self.pairs_answered)
+
+    @property
+    def _ruled(self) -> int:
+        return sum(bool(one.rule) for asked in self.probes.values() for one in asked)
+
+    @property
     def _pairs(self) -> int:
         return len(self.pairs) + len(self.pairs_answered)
 

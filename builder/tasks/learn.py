@@ -86,7 +86,7 @@ def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
     long: list[dict[str, object]] = []
     for ready in tasks:
         try:
-            fits, too_long = encode.fitting(_examples(job, ready, tokenizer), job.recipe.max_tokens)
+            fits, too_long = encode.fitting(examples(job, ready, tokenizer), job.recipe.max_tokens)
         except BadInput as error:
             raise BadInput(f"The task {ready.task.name}: {error.what}", fix=error.fix) from None
         made.append(fits)
@@ -106,7 +106,7 @@ def noting(report: Report, note: str) -> Report:
     return noted
 
 
-def _examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
+def examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> list[Example]:
     """The team's own pairs are learned as the assistant is asked: some with what retrieval brings."""
     if ready.task.source is Source.PAIRS:
         ids = {row.pair_id for row in ready.rows.train}
