@@ -191,15 +191,10 @@ def _collate_for(
 
 def _loss(model: Any, batch: dict[str, Any]) -> float:
     """Nats per answer token, without dropout."""
-    import torch
-
     from builder.trainer import learned, on_device, total_loss
 
-    model.eval()
-    with torch.no_grad(), attention.by_row(model):
-        found = float(total_loss(model, on_device(batch, model.device)) / learned(batch))
-    model.train()
-    return found
+    with weights.measured(model), attention.by_row(model):
+        return float(total_loss(model, on_device(batch, model.device)) / learned(batch))
 
 
 def arguments(

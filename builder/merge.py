@@ -44,7 +44,7 @@ def merge(adapter: Adapter, data: Path, target: Path, *, gguf: bool = False) -> 
     if gguf:
         gguf_file.refuse_other(base)
     with _whole(target) as draft:
-        _save(base, folder, draft)
+        into_model(base, folder, draft)
         (draft / CARD).write_text(_card(adapter, about), encoding="utf-8")
         if gguf:
             gguf_file.write(draft, draft / "model.gguf", name=f"lorekeeper {adapter.name}")
@@ -85,7 +85,8 @@ def _refuse_unfit(
         )
 
 
-def _save(base: Path, adapter: Path, target: Path) -> None:
+def into_model(base: Path, adapter: Path, target: Path) -> None:
+    """Write the base with the adapter's weights added, and the tokenizer, into the folder."""
     import torch
     from peft import PeftModel
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer

@@ -9,9 +9,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.settings import Serving
@@ -53,7 +53,9 @@ class Recipe(BaseModel):
     rslora: bool = False
     """Divide alpha by the root of the rank instead of the rank."""
     dora: bool = False
-    """Weight-decomposed LoRA. vLLM cannot serve it, so it is refused."""
+    """Weight-decomposed LoRA (Liu et al. 2024). vLLM cannot serve it as an adapter, so it needs `merged`."""
+    merged: bool = False
+    """Add the adapter to the base's weights after training. The result is a model of its own, and is served as one."""
     target_modules: str | tuple[str, ...] = "all-linear"
     """Which layers get an adapter; all linear ones matter more than the rank (QLoRA)."""
     learning_rate: Annotated[float, Field(gt=0, le=0.1)] = 2e-4
@@ -118,6 +120,17 @@ class Recipe(BaseModel):
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5
     """Steps between two checkpoints; at most so many are lost when the machine fails."""
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.trains != "adapter":
+            if self.quantization != "none":
+                raise ValueError("weights in 4 bits cannot learn, set quantization to none")
+            if self.way != "instruction":
+                raise ValueError(f"the way {self.way} trains adapters, set trains to adapter")
+            if self.merged:
+                raise ValueError("there is no adapter to merge, set merged to false")
+        return self
+
 
 def names(data: Path | None = None) -> dict[str, Recipe]:
     """Every recipe that can be named, shipped ones first."""
@@ -150,8 +163,13 @@ def refuse_unservable(recipe: Recipe, serving: Serving) -> None:
     Raises:
         BadInput: says which field, and why.
     """
+    if recipe.merged or recipe.trains != "adapter":
+        return
     if recipe.dora:
-        raise BadInput("DoRA adapters cannot be loaded by vLLM.", fix="Set dora=false.")
+        raise BadInput(
+            "DoRA adapters cannot be loaded by vLLM.",
+            fix="Set dora=false, or merged=true: the result is then served as a model.",
+        )
     if recipe.rank > serving.max_lora_rank:
         raise BadInput(
             f"Rank {recipe.rank} is more than the engine accepts ({serving.max_lora_rank}).",
@@ -174,4 +192,5 @@ def _first(error: ValidationError | tomllib.TOMLDecodeError) -> str:
     if isinstance(error, tomllib.TOMLDecodeError):
         return str(error)
     about = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, about['loc']))}: {about['msg']}"
+    where = ".".join(map(str, about["loc"]))
+    return f"{where}: {about['msg']}" if where else about["msg"].removeprefix("Value error, ")
