@@ -83,7 +83,7 @@ def _asked(row: Row, recipe: Recipe, library: Library, chance: random.Random) ->
         return Asked(row=row, shown=Shown.NOTHING, passages=(), answer=row.answer)
     own = with_own < recipe.with_own_passage
     found = library.passages(row.question, conversation="" if own else row.conversation)
-    passages = [one for one in found if not _speaks_against(one, row, library)]
+    passages = agreeing(found, row, library)
     # The row's own question finds its passage first; people's questions do not always.
     random.Random(order).shuffle(passages)  # noqa: S311
     if not passages:
@@ -93,6 +93,11 @@ def _asked(row: Row, recipe: Recipe, library: Library, chance: random.Random) ->
     if declined < recipe.declines:
         return Asked(row=row, shown=Shown.DECLINED, passages=tuple(passages), answer=prompt.UNKNOWN)
     return Asked(row=row, shown=Shown.OTHERS, passages=tuple(passages), answer=row.answer)
+
+
+def agreeing(passages: Sequence[Passage], row: Row, library: Library) -> list[Passage]:
+    """Those that do not contradict the row's answer."""
+    return [one for one in passages if not _speaks_against(one, row, library)]
 
 
 def holds_answer(row: Row, passages: Sequence[Passage]) -> bool:

@@ -71,6 +71,21 @@ def fit(
         BadInput: the loss or a weight became no number, the loss runs away, or memory ran out again;
             says which setting to change.
     """
+
+    def attempt(fits: Recipe) -> Fitted:
+        return _attempt(model, examples, fits, work, report, validation, trackers)
+
+    return with_room(model, recipe, work, attempt)
+
+
+def with_room(
+    model: Any, recipe: Recipe, work: Path, attempt: Callable[[Recipe], Fitted]
+) -> Fitted:
+    """What `attempt` returns, given the recipe; where memory runs out, again with half of its batch, once.
+
+    Raises:
+        BadInput: memory ran out again.
+    """
     from builder.watch import last_checkpoint
 
     if last_checkpoint(work) is None:
@@ -78,7 +93,7 @@ def fit(
     while True:
         fits = as_it_fits(recipe, work)
         try:
-            return _attempt(model, examples, fits, work, report, validation, trackers)
+            return attempt(fits)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -122,7 +137,7 @@ def _attempt(
     with attention.by_row(model) if packs else nullcontext():
         trainer = AnswerTrainer(
             model=model,
-            args=_arguments(recipe, steps, work, trackers, packs=packs),
+            args=arguments(recipe, steps, work, trackers, by_length=not packs),
             train_dataset=rows,
             eval_dataset=[_row(example) for example in validation],
             data_collator=collate,
@@ -176,20 +191,16 @@ def _collate_for(
 
 def _loss(model: Any, batch: dict[str, Any]) -> float:
     """Nats per answer token, without dropout."""
-    import torch
-
     from builder.trainer import learned, on_device, total_loss
 
-    model.eval()
-    with torch.no_grad(), attention.by_row(model):
-        found = float(total_loss(model, on_device(batch, model.device)) / learned(batch))
-    model.train()
-    return found
+    with weights.measured(model), attention.by_row(model):
+        return float(total_loss(model, on_device(batch, model.device)) / learned(batch))
 
 
-def _arguments(
-    recipe: Recipe, steps: int, work: Path, trackers: Sequence[str], *, packs: bool
+def arguments(
+    recipe: Recipe, steps: int, work: Path, trackers: Sequence[str], *, by_length: bool
 ) -> Any:
+    """transformers' TrainingArguments; `by_length` draws rows of like length together."""
     import torch
     from transformers import TrainingArguments
 
@@ -220,7 +231,7 @@ def _arguments(
         save_total_limit=2,
         seed=recipe.seed,
         data_seed=recipe.seed,
-        train_sampling_strategy="random" if packs else "group_by_length",
+        train_sampling_strategy="group_by_length" if by_length else "random",
         remove_unused_columns=False,
         dataloader_pin_memory=on_gpu,
         disable_tqdm=True,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from builder import effort, recipes, trackers
+from builder import effort, preference, recipes, trackers
 from builder.freeze import freeze, trainable
 from builder.recipes import Recipe
 from builder.tasks.draw import team
@@ -57,10 +57,12 @@ def request(
     refuse_untrainable(
         chosen.model_copy(update={"versions": rows}), team(engine, settings, version)
     )
+    preference.refuse_unready(engine, settings, chosen, version, base)
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)
-        if goal is Goal.ADAPTER:
+        # Thumbs are in no dataset version, so nothing says that there are none since the last run.
+        if goal is Goal.ADAPTER and chosen.way != "feedback":
             _refuse_again(db, version, name, wanted, base)
         return runs.queue(
             db,

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import Trainer
 
+from builder import weights
 from builder.batches import Row
 from builder.encode import IGNORED
 
@@ -48,17 +49,13 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
         return found
 
     def _validate(self) -> float:
-        import torch
-
         rows: Sequence[Row] = self.eval_dataset
         batches = batched(rows, self.args.per_device_train_batch_size, self.data_collator)
-        self.model.eval()
         total, count = 0.0, 0
-        with torch.no_grad(), self.compute_loss_context_manager():
+        with weights.measured(self.model), self.compute_loss_context_manager():
             for batch in map(self._prepare_inputs, batches):
                 count += int(learned(batch))
                 total += float(total_loss(self.model_wrapped, batch))
-        self.model.train()
         return total / count
 
 

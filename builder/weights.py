@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from builder.possible import refuse_impossible, unfreeze
 from builder.recipes import Recipe
 from lorekeeper import hardware
 from lorekeeper.errors import BadInput
@@ -19,14 +22,15 @@ def load(base: Path, recipe: Recipe) -> Any:
     The frozen part is in 4 bits, or at the precision that is computed in.
 
     Raises:
-        BadInput: the base has no layers that can be told apart, or fewer than are to learn.
+        BadInput: the base has no such layers, or training them needs more memory than there is.
     """
     from transformers import set_seed
 
+    refuse_impossible(base, recipe)
     set_seed(recipe.seed)  # an adapter's first matrices are random
     if recipe.trains == "adapter":
         return _with_adapter(_load_frozen(base, recipe), recipe)
-    return _unfrozen(_load_whole(base), recipe)
+    return unfreeze(_load_whole(base), recipe)
 
 
 def save(model: Any, work: Path) -> Path:
@@ -68,6 +72,26 @@ def put_back(model: Any, file: Path) -> None:
     with torch.no_grad():
         for name, value in trained(model).items():
             value.copy_(kept[name])
+
+
+@contextmanager
+def measured(model: Any) -> Iterator[None]:
+    """While this is open, the model computes without dropout and without gradients; then it trains on.
+
+    On a processor with bfloat16, bitsandbytes lays a 4-bit layer that is not in training out anew, in a
+    way that has no gradient, and leaves it so. These layers have no dropout, so they stay in training.
+    """
+    import torch
+
+    model.eval()
+    for part in model.modules():
+        if type(part).__name__ == "Linear4bit":
+            part.training = True
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train()
 
 
 def refuse_broken(model: Any) -> None:
@@ -143,23 +167,3 @@ def _load_whole(base: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
-
-
-def _unfrozen(model: Any, recipe: Recipe) -> Any:
-    """All of it, or the last layers and the norm behind them; embeddings and output layer stay as they are."""
-    if recipe.trains == "all":
-        return model
-    decoder = model.get_decoder()
-    layers = getattr(decoder, "layers", None)
-    if layers is None or recipe.upper_layers > len(layers):
-        raise BadInput(
-            f"{recipe.upper_layers} upper layers cannot learn: {model.name_or_path} "
-            + ("does not say what its layers are." if layers is None else f"has {len(layers)}."),
-            fix="Set a smaller upper_layers." if layers is not None else "Use the recipe full.",
-        )
-    model.requires_grad_(False)
-    for layer in layers[-recipe.upper_layers :]:
-        layer.requires_grad_(True)
-    if hasattr(decoder, "norm"):
-        decoder.norm.requires_grad_(True)
-    return model

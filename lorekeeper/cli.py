@@ -38,6 +38,7 @@ COMMANDS = (
     Command("runs", "builder.cli", "runs", "List runs, or follow one."),
     Command("cancel", "builder.cli", "cancel", "Stop a run."),
     Command("adapters", "builder.cli", "adapters", "List adapters with their scores, or merge one into its base."),
+    Command("compare", "builder.report.compare_cli", "compare", "Compare two adapters, measured and by votes."),
     Command("report", "builder.report.cli", "report", "Write an adapter's report as a page."),
     Command("promote", "serving.cli", "promote", "Serve an adapter."),
     Command("rollback", "serving.cli", "rollback", "Serve again what was served before."),

@@ -513,6 +513,31 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What tuning from feedback did to the answers that people prefer, and to those that they do not.
+
+    Measured as it was trained, on preferences that were held out; empty where there were none.
+    """
+
+    method: str  # dpo, kto
+    starts_from: str  # the adapter that was moved, and is the reference
+    learned: int  # pairs, or single answers, that were trained on
+    left_out: Mapping[str, int] = field(default_factory=dict)  # why, and how many
+    # Of each pair, the reward of the better answer minus that of the worse.
+    margins: tuple[float, ...] = ()
+    # Nats per token of each better answer, by the reference and by what was trained.
+    preferred_before: tuple[float, ...] = ()
+    preferred_after: tuple[float, ...] = ()
+    note: str = ""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of held-out pairs of which the better answer has the higher reward; ties count half."""
+        won = sum(1.0 if margin > 0 else 0.5 if margin == 0 else 0.0 for margin in self.margins)
+        return won / len(self.margins) if self.margins else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """All arms on the same held-out questions, at the precision that is served."""
 
@@ -531,6 +556,7 @@ class Evaluation:
     bias: tuple[Bias, ...] = ()  # one entry a kind
     memorised: Memorised | None = None
     learned: Learned | None = None  # overfitting
+    preference: Preference | None = None  # of tuning from feedback
 
     def arm(self, arm: Arm) -> ArmScore:
         return next(score for score in self.arms if score.arm is arm)
@@ -698,6 +724,86 @@ class Feedback:
     reason: str = ""
     pair_id: int | None = None  # the candidate made from the correction
     at: float = 0.0
+
+
+class ComparisonState(StrEnum):
+    PREPARING = "preparing"
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Choice(StrEnum):
+    """Whose answer a person, or a model, finds better."""
+
+    ONE = "one"
+    OTHER = "other"
+    BOTH = "both"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two adapters whose answers people compare without knowing whose is which."""
+
+    id: int
+    one: str  # an adapter's name, or "base"
+    other: str
+    wanted: int  # questions
+    state: ComparisonState
+    asked_by: str
+    at: float
+    channel: str
+    message_ts: str | None = None
+    error: str | None = None
+    closed_by: str | None = None
+    closed_at: float | None = None
+    judged: Mapping[str, Any] | None = None  # what a judge model said of the same answers
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in {ComparisonState.PREPARING, ComparisonState.OPEN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One question of a comparison, with both answers once they were made."""
+
+    id: int
+    comparison_id: int
+    question: str
+    conversation: str  # never quoted in the answers
+    is_public: bool  # the question was asked where everyone may read
+    one_answer: str | None = None
+    other_answer: str | None = None
+    is_swapped: bool = False  # the other one's answer is shown first
+    message_ts: str | None = None  # where people vote on it
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are two answers to choose from."""
+        return bool(self.one_answer and self.other_answer) and not self.is_same
+
+    @property
+    def is_same(self) -> bool:
+        return bool(self.one_answer) and self.one_answer == self.other_answer
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """The answers in the order in which they are shown."""
+        answers = self.one_answer or "", self.other_answer or ""
+        return (answers[1], answers[0]) if self.is_swapped else answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What one person chose on one question of a comparison."""
+
+    compared_id: int
+    by: str
+    choice: Choice
+    at: float
 
 
 class KeyScope(StrEnum):

@@ -82,14 +82,15 @@ def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    made, long = [], {}
+    made: list[list[Example]] = []
+    long: list[dict[str, object]] = []
     for ready in tasks:
         try:
-            fit, too_long = encode.fitting(examples(job, ready, tokenizer), job.recipe.max_tokens)
+            fits, too_long = encode.fitting(examples(job, ready, tokenizer), job.recipe.max_tokens)
         except BadInput as error:
             raise BadInput(f"The task {ready.task.name}: {error.what}", fix=error.fix) from None
-        made.append(fit)
-        long[ready.task.name] = [asdict(row) for row in too_long]
+        made.append(fits)
+        long += [asdict(row) | {"task": ready.task.name} for row in too_long]
         if too_long:
             log.warning("rows are too long", task=ready.task.name, rows=len(too_long))
     write_whole(job.work / "left-out.json", json.dumps(long))
@@ -112,8 +113,8 @@ def examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> list
         rows = [row for row in job.train if row.pair_id in ids]
         return aware.examples(rows, job.recipe, job.library, tokenizer)
     return [
-        encode.example(number, messages(ready.task, row.input), row.output, tokenizer)
-        for number, row in enumerate(ready.rows.train)
+        encode.example(row.pair_id, messages(ready.task, row.input), row.output, tokenizer)
+        for row in ready.rows.train
     ]
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from fitting import WORDS, examples, fitted
+from fitting import QUICK, WORDS, examples, fitted
 
-from builder import encode, evaluate, trainer, weights
+from builder import batches, encode, evaluate, fit, trainer, weights
 from builder.halving import HALVED
+from builder.recipes import Recipe
 from builder.watch import WINDOW, Watch
 from lorekeeper import prompt
 from lorekeeper.domain import Progress
@@ -131,6 +132,25 @@ def test_out_of_memory_twice_ends_in_words(
         fitted(base, tmp_path)
     assert "smaller batch_size" in refused.value.fix
     assert json.loads((tmp_path / HALVED).read_text()) == {"batch_size": 2, "accumulation": 2}
+
+
+def test_a_base_in_4_bits_still_learns_after_it_was_validated(base: Path, tmp_path: Path) -> None:
+    """Measured as a model is otherwise, a 4-bit layer on a CPU with bfloat16 loses its gradient for good."""
+    recipe = Recipe.model_validate(QUICK | {"quantization": "nf4"})
+    model = fit.load(base, recipe)
+    batch = batches.pad([{"input_ids": r.input_ids, "labels": r.labels} for r in examples(2)])
+
+    def gradient() -> Any:
+        model.zero_grad()
+        trainer.total_loss(model, batch).backward()
+        layer = model.get_base_model().model.layers[0].self_attn.q_proj
+        return layer.lora_B["default"].weight.grad.clone()
+
+    before = gradient()
+    with weights.measured(model):
+        trainer.total_loss(model, batch)
+    torch.testing.assert_close(gradient(), before)
+    assert before.any()
 
 
 def test_the_best_weights_are_kept_and_memorising_is_stopped(base: Path, tmp_path: Path) -> None:

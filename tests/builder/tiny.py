@@ -40,6 +40,8 @@ def save_model(folder: Path) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    # A second thread costs more than it brings on such a model, and far more on a busy machine.
+    torch.set_num_threads(1)
     torch.manual_seed(1)
     words = tokenizer()
     shape = LlamaConfig(

@@ -29,9 +29,10 @@ def test_it_tells_everything_that_was_measured() -> None:
     for what in (
         "Adapter v3", "Promoted: it answers better", "Better: -0.3 nats", "by U1: promoted by hand",
         "Qwen/Qwen3-0.6B", "d2: 96 pairs to train on, 24 held out", "Against base + retrieval",
-        "Loss while it learned", "Question by question", "What it forgot", "tuned + retrieval",
+        "Loss while it learned", "Question by question", "What it forgot", "How it tells people apart", "tuned + retrieval",
+        "<td>rouge_l</td><td>0.375</td>", "training answers given back word for word", "50%",
         "Turn it 5 times.", "What is new in d2 since d1", "What came?", "Left out as too long: 1",
-        "0.004 kWh", "training time", "+10%", "lore retrain --again 7",
+        "0.004 kWh", "the whole run", "+10%", "-10%", "lore train --again 7",
     ):  # fmt: skip
         assert what in told, what
 
@@ -80,7 +81,7 @@ def test_it_asks_for_nothing_from_anywhere() -> None:
 
 def test_charts_take_their_colours_from_the_page() -> None:
     drawn = re.findall(r"<svg.*?</svg>", page(findings.evidence()), re.DOTALL)
-    assert len(drawn) == 5
+    assert len(drawn) == 6
     assert all("var(--ink)" in one for one in drawn)
     assert not any("#1d1c1e" in one for one in drawn)
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from builder import fit, stages, train
+from builder import fit, recipes, stages, train
+from builder.job import Job
 from builder.retrain import request
-from builder.tasks import skilled, spec
+from builder.tasks import judged as of_tasks
+from builder.tasks import learn, skilled, spec
 from builder.tasks.add import add
 from builder.tasks.cli import tasks as commands
+from builder.tasks.draw import team
 from lorekeeper import settings as config
-from lorekeeper.domain import Adapter, Asked, Outcome, Verdict
+from lorekeeper.domain import Adapter, Asked, Evaluation, Outcome, Run, RunState, Verdict
 from lorekeeper.errors import BadInput, Cancelled, NotFound
-from lorekeeper.store import deployments, reading, runs
+from lorekeeper.store import datasets, deployments, reading, runs
 
 QUICK = {
     "epochs": 1, "rank": 4, "checkpoint_steps": 1, "learning_rate": 0.01, "judged_rows": 8,
@@ -39,7 +47,7 @@ def rules(data: Path, base: Path, engine: Engine) -> config.Settings:
 
 
 def colours(rules: config.Settings, count: int) -> None:
-    """A task of which every row is another one: what colour something has."""
+    """A task whose output stands in its input."""
     file = rules.store.data / "colours.jsonl"
     kinds = ("red", "green")
     lines = (
@@ -50,20 +58,58 @@ def colours(rules: config.Settings, count: int) -> None:
     add(rules, file, name="colours", metric="accuracy", instruction="Say the colour.")
 
 
-def queued(engine: Engine, rules: config.Settings, recipe: str, **options: object) -> int:
-    run = request(engine, rules, by="me", recipe=recipe, options=QUICK | options)
+class Letters:
+    """An embedder by letters, for choosing examples."""
+
+    def passages(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([[text.count(c) for c in "abcdefghij"] for text in texts], np.float32)
+
+    def question(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.passages([text])[0]
+        return vector
+
+
+def queued(engine: Engine, rules: config.Settings, recipe: str, **options: object) -> Run:
+    request(engine, rules, by="me", recipe=recipe, options=QUICK | options)
     with engine.begin() as db:
-        assert runs.claim(db, "worker") == runs.get(db, run.id)
-    return run.id
+        run = runs.claim(db, "worker")
+    assert run is not None
+    return run
 
 
-def trained(engine: Engine, rules: config.Settings, recipe: str, **options: object) -> Adapter:
-    return train.run(engine, rules, queued(engine, rules, recipe, **options), "worker")
+def job_of(engine: Engine, rules: config.Settings, recipe: str, **options: object) -> Job:
+    """What `builder.train` makes of a run, without an index: no way here asks it."""
+    run = queued(engine, rules, recipe, **options)
+    with reading(engine) as db:
+        frozen = team(engine, rules, datasets.get(db, run.dataset_id))
+    work = rules.store.data / "runs" / str(run.id)
+    work.mkdir(parents=True, exist_ok=True)
+    return Job(
+        engine=engine,
+        settings=rules,
+        run=run,
+        recipe=recipes.load(run.recipe, run.options),
+        base=Path(run.base_model),
+        work=work,
+        train=frozen.train,
+        heldout=frozen.heldout,
+        library=SimpleNamespace(embedder=Letters()),  # type: ignore[arg-type]
+        report=lambda _: run,
+    )
 
 
-def finish(engine: Engine, run_id: int, adapter: Adapter) -> None:
+def judged(job: Job) -> Evaluation:
+    """Trained, and with what the way has to show."""
+    train.WAYS[job.recipe.way](job)
+    empty = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
+    model = train._load_judged(job.base, job.work / fit.ADAPTER, job.settings)
+    return of_tasks.evaluated(empty, model, job)
+
+
+def finish(engine: Engine, run: Run, adapter: Adapter | None = None) -> None:
     with engine.begin() as db:
-        runs.finish(db, run_id, "worker", runs.RunState.DONE, adapter_id=adapter.id)
+        done = adapter.id if adapter is not None else None
+        runs.finish(db, run.id, "worker", RunState.DONE, adapter_id=done)
 
 
 def test_a_task_has_its_own_adapter_which_never_becomes_the_assistants(
@@ -73,7 +119,8 @@ def test_a_task_has_its_own_adapter_which_never_becomes_the_assistants(
         "builder.tasks.judged.verdict.judge",
         lambda *_, **__: Verdict(outcome=Outcome.FOR_TASK, reasons=("Better at colours.",)),
     )
-    adapter = trained(engine, rules, "task", task="colours")
+    run = queued(engine, rules, "task", task="colours")
+    adapter = train.run(engine, rules, run.id, "worker")
     (score,) = adapter.evaluation.tasks
     assert (score.task, score.metric, score.labels) == ("colours", "accuracy", ("green", "red"))
     assert [arm.asked for arm in score.arms] == [Asked.BASE, Asked.PROMPTED, Asked.TUNED]
@@ -82,11 +129,15 @@ def test_a_task_has_its_own_adapter_which_never_becomes_the_assistants(
         assert deployments.current(db) is None
         assert skilled.doing(db, "colours") == adapter
         assert skilled.doing(db, "triage") is None
-    _asks_for_it_in_the_terminal(rules, monkeypatch)
+    _asks_for_it_in_the_terminal(engine, rules, monkeypatch)
+    finish(engine, run, adapter)
+    _is_shown_against_its_own_run(engine, rules, adapter)
 
 
-def _asks_for_it_in_the_terminal(rules: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder.tasks.cli.config.load", lambda: rules)
+def _asks_for_it_in_the_terminal(
+    engine: Engine, rules: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builder.tasks.cli._open", lambda: (rules, engine))
     monkeypatch.setenv("COLUMNS", "300")
     listed = CliRunner().invoke(commands, ["list"])
     line = next(line for line in listed.output.splitlines() if line.startswith("colours"))
@@ -100,75 +151,96 @@ def _asks_for_it_in_the_terminal(rules: config.Settings, monkeypatch: pytest.Mon
     assert "No adapter was found better than the base at triage" in refused.exception.what
 
 
-def test_what_an_adapter_of_a_task_is_judged_by_is_its_task(
-    engine: Engine, rules: config.Settings
-) -> None:
-    adapter = trained(engine, rules, "task", task="colours")
-    assert adapter.verdict.outcome in {Outcome.FOR_TASK, Outcome.KEEP, Outcome.UNDECIDED}
-    assert all(
-        "colours" in why or "groups" in why or "label" in why for why in adapter.verdict.reasons
-    )
-
-
-def test_tasks_are_mixed_scored_apart_and_shown_against_their_own_runs(
-    engine: Engine, rules: config.Settings
-) -> None:
-    alone = queued(engine, rules, "task", task="colours")
-    first = train.run(engine, rules, alone, "worker")
-    finish(engine, alone, first)
-    together = trained(engine, rules, "multitask", tasks="answer,colours")
-    answer, colours_ = together.evaluation.tasks
+def _is_shown_against_its_own_run(engine: Engine, rules: config.Settings, alone: Adapter) -> None:
+    """Several tasks in one adapter: each beside the adapter of that task alone, where there is one."""
+    job = job_of(engine, rules, "multitask", tasks="answer,colours")
+    evaluation = judged(job)
+    answer, mixed_in = evaluation.tasks
     assert answer.metric == "loss"
     assert answer.arm(Asked.SINGLE) is None
     assert "No adapter was trained on these rows alone" in answer.note
-    single = colours_.arm(Asked.SINGLE)
+    single, of_alone = mixed_in.arm(Asked.SINGLE), alone.evaluation.tasks[0].arm(Asked.TUNED)
     assert single is not None
+    assert of_alone is not None
     assert single.adapter == "v1"
-    of_first = first.evaluation.tasks[0].arm(Asked.TUNED)
-    assert of_first is not None
-    assert single.rows == of_first.rows
-    assert any("tuned on this task alone" in why for why in together.verdict.reasons)
+    assert single.answers == of_alone.answers
+    gate = Verdict(outcome=Outcome.KEEP, reasons=("Worse.",))
+    told = of_tasks.decided(gate, evaluation, job)
+    assert told.outcome is Outcome.KEEP
+    assert [why.split(":")[0] for why in told.reasons][1:] == [
+        f"{word} at {task}"
+        for task, arms in (("answer", 1), ("colours", 2))
+        for word in _words(told, task, arms)
+    ]
+
+
+def _words(told: Verdict, task: str, arms: int) -> list[str]:
+    found = [why.partition(f" at {task}: ")[0] for why in told.reasons if f" at {task}: " in why]
+    assert len(found) == arms
+    assert set(found) <= {"Better", "Worse", "Too close to call"}
+    return found
+
+
+def test_what_an_adapter_of_a_task_is_judged_by_is_its_task(
+    engine: Engine, rules: config.Settings
+) -> None:
+    job = job_of(engine, rules, "task", task="colours")
+    evaluation = judged(job)
+    gate = Verdict(outcome=Outcome.PROMOTE, reasons=("Better than the base + retrieval.",))
+    told = of_tasks.decided(gate, evaluation, job)
+    assert told.outcome is not Outcome.PROMOTE
+    assert "colours" in told.reasons[0]
+    assert gate.reasons[0] not in told.reasons
 
 
 def test_the_single_runs_are_made_in_the_same_run_when_asked(
     engine: Engine, rules: config.Settings
 ) -> None:
-    made = trained(engine, rules, "multitask", tasks=["answer", "colours"], compare_single=True)
-    for score in made.evaluation.tasks:
+    job = job_of(engine, rules, "multitask", tasks=["general", "colours"], compare_single=True)
+    for score in judged(job).tasks:
         single = score.arm(Asked.SINGLE)
         assert single is not None
         assert single.adapter == ""
         assert len(single.rows) == len(score.references)
+        assert single.rows != score.arms[0].rows or score.metric == "accuracy"
 
 
 def test_stages_are_learned_one_from_the_other_and_measured_after_each(
     engine: Engine, rules: config.Settings
 ) -> None:
-    adapter = trained(engine, rules, "sequential", stages="colours,answer", replay=0.5)
-    found = adapter.evaluation.stages
+    job = job_of(engine, rules, "sequential", stages="colours,answer", replay=0.5)
+    evaluation = judged(job)
+    found = evaluation.stages
     assert found is not None
     assert found.names == ("colours", "answer")
-    assert len(found.losses) == 3
     before, after_first, after_last = found.losses
     assert after_first[0] < before[0]
     assert after_last[1] < after_first[1]
     assert found.transfers[0].stage == "colours"
     assert found.transfers[0].mean == pytest.approx(after_last[0] - after_first[0])
     assert found.backward_transfer == found.transfers[0].mean
-    assert any(why.startswith("Stage colours: ") for why in adapter.verdict.reasons)
+    gate = Verdict(outcome=Outcome.PROMOTE, reasons=("Better.",))
+    told = of_tasks.decided(gate, evaluation, job)
+    assert told.outcome is Outcome.PROMOTE
+    assert told.reasons[1].startswith("Stage colours: ")
+
+
+def test_the_replay_share_is_of_the_stages_own_rows(engine: Engine, rules: config.Settings) -> None:
+    job = job_of(engine, rules, "sequential", stages="colours,answer", replay=0.25)
+    earlier = [["a"] * 30, ["b"] * 4]
+    assert Counter(stages.replayed(earlier, 40, job)) == {"a": 5, "b": 5}  # type: ignore[arg-type]
+    assert stages.replayed([], 40, job) == []
 
 
 @pytest.mark.parametrize("moment", ["between two stages", "inside the second"])
 def test_a_run_in_stages_that_was_killed_ends_as_one_that_was_not(
     engine: Engine, rules: config.Settings, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    monkeypatch.setattr(train, "_load_judged", _stop)
-    run_id = queued(engine, rules, "sequential", stages="colours,answer")
-    work = rules.store.data / "runs" / str(run_id)
-    with pytest.raises(Stopped):
-        train.run(engine, rules, run_id, "worker")
-    whole = load_file(work / fit.ADAPTER / "adapter_model.safetensors")
-    shutil.rmtree(work)
+    job = job_of(engine, rules, "sequential", stages="colours,answer")
+    stages.train(job)
+    whole = load_file(job.work / fit.ADAPTER / "adapter_model.safetensors")
+    shutil.rmtree(job.work)
+    job.work.mkdir()
 
     original, calls = fit.fit, []
 
@@ -177,15 +249,15 @@ def test_a_run_in_stages_that_was_killed_ends_as_one_that_was_not(
         if len(calls) == 2 and moment == "between two stages":
             raise Stopped
         if len(calls) == 2:
-            values = (*values[:4], _after(values[4], steps=2))
+            values = (*values[:4], _until(values[4], step=2))
         return original(*values, **named)
 
     monkeypatch.setattr(stages.fit, "fit", killed)
-    for _ in range(2):
-        with pytest.raises(Stopped):
-            train.run(engine, rules, run_id, "worker")
+    with pytest.raises(Stopped):
+        stages.train(job)
+    stages.train(job)
     assert calls == ["1-colours", "2-answer", "2-answer"]
-    again = load_file(work / fit.ADAPTER / "adapter_model.safetensors")
+    again = load_file(job.work / fit.ADAPTER / "adapter_model.safetensors")
     assert all(bool((whole[name] == again[name]).all()) for name in whole)
 
 
@@ -193,13 +265,9 @@ class Stopped(BaseException):
     """As a process that is killed: nobody handles it."""
 
 
-def _stop(*_: object) -> None:
-    raise Stopped
-
-
-def _after(report: Callable[[Any], Any], *, steps: int) -> Callable[[Any], Any]:
+def _until(report: Callable[[Any], Any], *, step: int) -> Callable[[Any], Any]:
     def reporting(progress: Any) -> Any:
-        if progress.step >= steps:
+        if progress.step >= step:
             raise Stopped
         return report(progress)
 
@@ -235,31 +303,28 @@ def test_documents_that_nobody_named_are_refused_when_the_run_begins(
     engine: Engine, rules: config.Settings
 ) -> None:
     with pytest.raises(BadInput, match="LORE_RETRIEVAL__DOCUMENTS names none"):
-        trained(engine, rules, "sequential")
+        stages.train(job_of(engine, rules, "sequential"))
 
 
 def test_rows_that_are_longer_than_the_context_are_refused_by_the_tasks_name(
     engine: Engine, rules: config.Settings
 ) -> None:
+    job = job_of(engine, rules, "task", task="colours", max_tokens=32)
     with pytest.raises(BadInput, match=r"The task colours: None of the \d+ rows fits into 32"):
-        trained(engine, rules, "task", task="colours", max_tokens=32)
+        learn.one(job)
 
 
 def test_a_cancelled_run_of_several_tasks_stops(engine: Engine, rules: config.Settings) -> None:
-    run_id = queued(engine, rules, "multitask", tasks="answer,colours", compare_single=True)
-    with engine.begin() as db:
-        runs.request_cancel(db, run_id, "U9")
+    job = job_of(engine, rules, "multitask", tasks="answer,colours", compare_single=True)
+    stopping = replace(job, report=lambda _: replace(job.run, cancel_requested_by="U9"))
     with pytest.raises(Cancelled, match="U9"):
-        train.run(engine, rules, run_id, "worker")
+        learn.several(stopping)
 
 
 def test_other_rows_of_a_file_are_something_new(engine: Engine, rules: config.Settings) -> None:
-    run_id = queued(engine, rules, "task", task="colours")
-    finish(engine, run_id, train.run(engine, rules, run_id, "worker"))
+    finish(engine, queued(engine, rules, "task", task="colours"))
     with pytest.raises(BadInput, match="Nothing is new"):
         queued(engine, rules, "task", task="colours")
     colours(rules, 60)
     again = queued(engine, rules, "task", task="colours")
-    with reading(engine) as db:
-        rows = runs.get(db, again).options["versions"]["colours"]
-    assert rows == spec.load("colours", rules.store.data).rows
+    assert again.options["versions"]["colours"] == spec.load("colours", rules.store.data).rows

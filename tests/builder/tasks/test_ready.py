@@ -85,7 +85,7 @@ def test_a_thread_is_summed_up_by_the_approved_answer_that_says_so(
                     db,
                     Message(
                         channel="C1", ts=f"{number}.{at}", thread_ts=f"{number}.0", author=who,
-                        text=f"{text} on machine {number}",
+                        text=f"{text} {number} {number * 31} {at}x{number * 77} {at}y{number * 55}",
                     ),
                 )  # fmt: skip
     rows = [pair(n, answer=f"TL;DR: pool {n} full, now {n * 31}") for n in range(16)]
