@@ -21,6 +21,8 @@ from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
 from builder.plan.rows import Counted
 from builder.shape import Shape
+from builder.tasks import learn
+from builder.tasks import ready as tasks
 from lorekeeper import hardware
 from lorekeeper.domain import Arm, Plan, Progress, Run, Stage
 from lorekeeper.errors import BadInput
@@ -110,6 +112,8 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
 def _examples(job: Job) -> list[Example]:
     from transformers import AutoTokenizer
 
+    if job.recipe.way in tasks.WAYS:
+        return learn.every(job)
     tokenizer = AutoTokenizer.from_pretrained(job.base)
     return aware.examples(job.train, job.recipe, job.library, tokenizer)
 

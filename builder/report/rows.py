@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from builder.report.evidence import Evidence
+from lorekeeper.domain import Stages, TaskScore
 from lorekeeper.paired import interval
 
 PLANNED = {
@@ -45,6 +46,25 @@ def arms_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
         between = f"{number(low)} to {number(high)}"
         rows.append((score.arm.value, number(score.mean_nll), between, number(score.mean_f1)))
     return rows
+
+
+def task_rows(score: TaskScore) -> list[tuple[str, str, str, str]]:
+    """How a task was asked, its metric, the interval, and how many answers were none of the labels."""
+    return [
+        (
+            f"{arm.asked.value} ({arm.adapter})" if arm.adapter else arm.asked.value,
+            number(arm.value),
+            f"{number(arm.low)} to {number(arm.high)}",
+            str(arm.outside) if arm.outside else "",
+        )
+        for arm in score.arms
+    ]
+
+
+def stage_rows(stages: Stages) -> list[tuple[str, ...]]:
+    """When it was measured, and the loss on each stage's held-out rows then."""
+    names = ("before training", *(f"after {name}" for name in stages.names))
+    return [(name, *map(number, losses)) for name, losses in zip(names, stages.losses, strict=True)]
 
 
 def plan_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
