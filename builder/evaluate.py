@@ -102,8 +102,8 @@ class _Asked:
         return len(self.heldout) + self.generate
 
 
-def load_judged(base: Path, adapter: Path, settings: Settings) -> Judged:
-    """The base as it is served, never quantised for this, with the adapter on it."""
+def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
+    """The base as it is served, never quantised for this, with the adapter on it if there is one."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -112,11 +112,12 @@ def load_judged(base: Path, adapter: Path, settings: Settings) -> Judged:
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=getattr(torch, precision), use_safetensors=True
     )
-    tuned = PeftModel.from_pretrained(model, adapter, adapter_name="new")
-    tuned.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, adapter, adapter_name="new")
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
     return Judged(
-        model=tuned,
+        model=model,
         tokenizer=tokenizer,
         precision=precision,
         max_tokens=settings.serving.max_tokens,

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from builder.report import evidence as told
 from builder.report.evidence import Evidence
 from builder.report.pictures import OUTCOMES, charts, svg
-from builder.report.rows import again, arms_rows, facts, heart_rows, measure_rows, plan_rows
+from builder.report.rows import (
+    again,
+    arms_rows,
+    facts,
+    heart_rows,
+    measure_rows,
+    plan_rows,
+    stage_rows,
+    task_rows,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -35,6 +44,9 @@ def page(evidence: Evidence, *, since: list[str] | None = None) -> str:
         facts=facts(evidence),
         charts=drawn,
         arms=arms_rows(evidence),
+        tasks=[(score, task_rows(score)) for score in evidence.evaluation.tasks],
+        stages=evidence.evaluation.stages,
+        stage_rows=stage_rows(evidence.evaluation.stages) if evidence.evaluation.stages else [],
         plan=plan_rows(evidence),
         measured_arms=[score.arm.value for score in evidence.evaluation.arms],
         measures=measure_rows(evidence),
