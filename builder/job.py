@@ -18,6 +18,8 @@ from lorekeeper.domain import Progress, Run, Stage
 from lorekeeper.settings import Settings
 from lorekeeper.store import datasets, reading, runs
 
+TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
+
 Report = Callable[[Progress], Run]  # hands the progress on; its result says whether to stop
 
 

@@ -34,10 +34,10 @@ from builder import (
     stages,
 )
 from builder.fit import ADAPTER, BEST, MODEL, START, Fitted
-from builder.job import Job, open_job
+from builder.job import TRAINED, Job, open_job
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
-from builder.report.gather import TRAINED, gather
+from builder.report.gather import gather
 from builder.report.judging import judged as judged_by
 from builder.tasks import judged as of_tasks
 from builder.tasks import learn
