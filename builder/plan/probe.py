@@ -87,9 +87,12 @@ def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
 
 
 def judge(job: Job, adapter: Path) -> Evaluated:
-    """Score and answer a few held-out questions with the adapter that the training probe left."""
+    """Score and answer a few held-out questions with the adapter that the training probe left.
+
+    Where it left a whole model, the base is asked: it is as large.
+    """
     began = time.monotonic()
-    judged = evaluate.load_judged(job.base, adapter, job.settings)
+    judged = evaluate.load_judged(job.base, adapter if adapter.is_dir() else None, job.settings)
     loaded = time.monotonic() - began
     questions = list(job.heldout)[:: max(1, len(job.heldout) // QUESTIONS)][:QUESTIONS]
     general = forgetting.questions(forgetting.KINDS[0], QUESTIONS)
