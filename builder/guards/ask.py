@@ -35,15 +35,15 @@ class Asked:
         return len(self.learned) + recited + probes + 2 * self._pairs
 
     @property
-    def tokens(self) -> int:
-        """Most tokens that each model writes."""
-        recited = memorisation.ANSWER_TOKENS * (len(self.recited) + len(self.recited_heldout))
-        ruled = forgetting.ANSWER_TOKENS * self._ruled
-        return recited + ruled + bias.ANSWER_TOKENS * 2 * len(self.pairs_answered)
-
-    @property
-    def _ruled(self) -> int:
-        return sum(bool(one.rule) for asked in self.probes.values() for one in asked)
+    def written(self) -> tuple[tuple[int, int], ...]:
+        """What each model writes: answers at once, and the most tokens of each."""
+        recited = len(self.recited) + len(self.recited_heldout)
+        ruled = [sum(bool(one.rule) for one in asked) for asked in self.probes.values()]
+        return (
+            (recited, memorisation.ANSWER_TOKENS),
+            *((count, forgetting.ANSWER_TOKENS) for count in ruled),
+            (2 * len(self.pairs_answered), bias.ANSWER_TOKENS),
+        )
 
     @property
     def _pairs(self) -> int:
