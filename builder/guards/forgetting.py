@@ -23,8 +23,8 @@ from lorekeeper.settings import Train
 KINDS = ("language", "reasoning", "instructions", "refusal")
 ANSWER_TOKENS = 40  # of an answer whose rule is checked: a refusal shows in its first words
 ADVICE = (
-    "replay=0.1 mixes the model's own answers to general questions into the next run"
-    " (replay=auto, the default, does so by itself)"
+    "rehearse=0.1 mixes the base's own answers to general questions in (rehearse=auto, the default,"
+    " does so by itself after a run that forgot)"
 )
 
 
