@@ -38,12 +38,12 @@ class Asked:
     def tokens(self) -> int:
         """Most tokens that each model writes."""
         recited = memorisation.ANSWER_TOKENS * (len(self.recited) + len(self.recited_heldout))
-        ruled = forgetting.ANSWER_TOKENS * self._ruled
+        ruled = sum(
+            forgetting.ANSWER_TOKENS[kind] * sum(bool(one.rule) for one in asked)
+            for kind, asked in self.probes.items()
+            if kind in forgetting.ANSWER_TOKENS
+        )
         return recited + ruled + bias.ANSWER_TOKENS * 2 * len(self.pairs_answered)
-
-    @property
-    def _ruled(self) -> int:
-        return sum(bool(one.rule) for asked in self.probes.values() for one in asked)
 
     @property
     def _pairs(self) -> int:
@@ -99,7 +99,7 @@ def ask(judged: Judged, name: str, of: Asked, work: Kept, shared: Kept, meter: M
     def probe(kind: str) -> Callable[[], forgetting.Side]:
         def work_out() -> forgetting.Side:
             alive = meter.on(f"{name}: asking general questions ({kind})")
-            return forgetting.measure(judged, of.probes[kind], alive)
+            return forgetting.measure(judged, kind, of.probes[kind], alive)
 
         return work_out
 
