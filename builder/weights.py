@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from builder.launch import processes
 from builder.possible import refuse_impossible, unfreeze
 from builder.recipes import Recipe
 from lorekeeper import hardware
@@ -150,7 +151,7 @@ def _load_frozen(base: Path, recipe: Recipe) -> Any:
         base,
         dtype=compute,
         use_safetensors=True,
-        device_map={"": 0} if torch.cuda.is_available() else {"": "cpu"},
+        device_map={"": processes.device()} if torch.cuda.is_available() else {"": "cpu"},
         quantization_config=BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
