@@ -18,7 +18,7 @@ import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -32,6 +32,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from sqlalchemy import Engine
 
+from bench.rig.pulled import pulled
 from bot import prompts, reply, weekly
 from bot.access import Access
 from bot.alike import Library
@@ -229,8 +230,9 @@ def _parts(world: _World, engine: Engine, index: Index) -> tuple[Desk, Assistant
     return desk, assistant
 
 
-def _parrot(request: chat.Request) -> Generator[str, None, None]:
-    yield from (turn["content"] for turn in request.messages)
+async def _parrot(request: chat.Request) -> AsyncGenerator[str, None]:
+    for turn in request.messages:
+        yield turn["content"]
 
 
 def _move(world: _World, desk: Desk) -> None:
@@ -295,7 +297,7 @@ def _answer(desk: Desk, assistant: Assistant, asking: Asking) -> Answer | None:
         style=asking.style,
     )
     made = None
-    for step in assistant.answer(asked):
+    for step in pulled(assistant.answer(asked)):
         if not reply.may_still_see(desk, asking, step.scopes):
             return None
         made = step.answer or made

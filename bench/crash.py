@@ -26,6 +26,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.rig.pulled import pulled
 from bench.rig.taught import QUESTIONS
 from bot.demo.stage import free_port
 from lorekeeper import models
@@ -146,7 +147,7 @@ def _process(server: int, victim: str) -> int:
 
 def _answer(assistant: Assistant, question: str, begun: threading.Barrier | None = None) -> Told:
     """Read to the end; with `begun`, wait after the first word until everybody has one."""
-    for step in assistant.answer(Asked(question=question)):
+    for step in pulled(assistant.answer(Asked(question=question))):
         if step.text and begun is not None:
             begun.wait(PATIENCE)
             begun = None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.labelled.handbook import ANSWERED, PASSAGES
+from bench.rig.pulled import pulled
 from bot.demo.stage import free_port
 from lorekeeper import models, prompt
 from lorekeeper.domain import BASE_NAME, Passage, PassageKind
@@ -34,8 +34,8 @@ from serving import chat
 START = 180.0  # seconds to come up
 PATIENCE = 120.0
 WORDS, WORDS_FULL = 16, 128  # tokens of an answer
-ROUNDS, ROUNDS_FULL = 1, 4  # times 8 questions
-PEOPLE = (1, 8)
+ROUNDS, ROUNDS_FULL = 1, 4
+QUESTIONS = {1: 4, 8: 8}  # people to questions in a round: as long for one as for many
 
 
 def main(
@@ -53,13 +53,13 @@ def main(
         folder = models.get(model, data or Path(scratch) / "data")
         for server in ("embedded", "transformers"):
             with _running(server, folder, Path(scratch), threads) as (url, name):
-                for people in PEOPLE:
+                for people in QUESTIONS:
                     pace, first = _measure(url, name, folder, people, words, rounds)
                     figures[f"{server}_tokens_per_second_at_{people}"] = round(pace, 2)
                     figures[f"{server}_first_token_s_at_{people}"] = round(first, 3)
                     table.add_row(server, str(people), f"{pace:.1f}", f"{first:.2f}")
                     console.print(f"{server}, {people} at once: {pace:.1f} tokens a second")
-    for people in PEOPLE:
+    for people in QUESTIONS:
         ours, theirs = (
             figures[f"{each}_tokens_per_second_at_{people}"]
             for each in ("embedded", "transformers")
@@ -107,7 +107,7 @@ def _measure(
     """Tokens a second of everybody together, and the median seconds to the first piece of text."""
     from transformers import AutoTokenizer
 
-    asked = [_messages(number) for number in range(8 * rounds)]
+    asked = [_messages(number) for number in range(QUESTIONS[people] * rounds)]
     _ask(url, name, asked[0], words)  # everything is loaded once
     began = time.monotonic()
     with ThreadPoolExecutor(people) as together:
@@ -133,10 +133,9 @@ def _ask(url: str, name: str, messages: Sequence[Any], words: int) -> tuple[str,
     first = 0.0
     request = chat.Request(
         url=url, model=name, messages=messages, max_tokens=words, patience=PATIENCE,
-        gone=threading.Event(),
     )  # fmt: skip
     said = []
-    with closing(chat.stream(request)) as pieces:
+    with closing(pulled(chat.stream(request))) as pieces:
         for piece in pieces:
             if piece and not first:
                 first = time.monotonic() - began

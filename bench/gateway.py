@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.labelled.handbook import ANSWERED, PASSAGES
+from bench.rig.pulled import pulled
 from bot.demo.stage import free_port
 from lorekeeper import models, store, telemetry
 from lorekeeper.artifacts import ArtifactStore
@@ -40,6 +41,7 @@ from retrieval.index import build
 from retrieval.sources import passage
 from serving import chat, engine, gateway
 from serving.assistant import Asked, Assistant
+from serving.connection import Bounded
 from serving.fake_engine import FakeEngine, Script
 
 QUICK, FULL = (2, 2), (3, 6)  # rounds, and answers of each asker in a round
@@ -174,7 +176,7 @@ def _serve(port: int, url: str, folder: Path, asking: list[Asking], searches: bo
         {one.question: one.hits for one in asking}, _index(folder) if searches else None
     )
     app = gateway.create(_assistant(search, url), database, key=KEY)
-    uvicorn.run(app, port=port, log_level="error")
+    uvicorn.run(app, port=port, http=Bounded, log_level="error")
 
 
 class _Known:
@@ -223,14 +225,14 @@ def _conversations(url: str, folder: Path) -> list[Asking]:
     for question, _ in ANSWERED:
         sent: list[chat.Request] = []
 
-        def note(
+        async def note(
             request: chat.Request, sent: list[chat.Request] = sent
-        ) -> Generator[str, None, None]:
+        ) -> AsyncGenerator[str, None]:
             sent.append(request)
             yield "Noted."
 
         writing = replace(_assistant(index, url), speak=note)
-        list(writing.answer(Asked(question=question)))
+        list(pulled(writing.answer(Asked(question=question))))
         if sent:
             hits = index.search(question, scopes=Asked(question="").scopes, k=7)
             asking.append(

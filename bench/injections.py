@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import typer
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from bench.labelled.handbook import PASSAGES
 from bench.labelled.injections import HARMLESS, INJECTIONS
+from bench.rig.pulled import pulled
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Answer, PassageKind
 from lorekeeper.orders import gives_orders
@@ -63,7 +64,7 @@ def _asked(
     """The answer of a model that obeys everybody, and what it was shown."""
     shown: list[str] = []
 
-    def parrot(request: chat.Request) -> Generator[str, None, None]:
+    async def parrot(request: chat.Request) -> AsyncGenerator[str, None]:
         seen = "\n".join(turn["content"] for turn in request.messages)
         shown.append(seen)
         for word in f"{seen} {OBEYS}".split(" "):
@@ -82,8 +83,9 @@ def _asked(
             serving=Serving(),
             speak=parrot,
         )
-        made = [step.answer for step in assistant.answer(Asked(question=question)) if step.answer]
-    return made[-1], "\n".join(shown)
+        *_, last = pulled(assistant.answer(Asked(question=question)))
+    assert last.answer is not None
+    return last.answer, "\n".join(shown)
 
 
 def _came_through(order: str, answer: Answer, shown: str) -> bool:

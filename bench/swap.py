@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,16 +23,18 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from bench.rig import taught
+from bench.rig.pulled import pulled
 from bench.rig.readers import PATIENCE, Heard, asking
 from bot.demo.stage import free_port
 from lorekeeper import identity, models, prompt, store
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Passage, PassageKind
+from lorekeeper.promotion import promote
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import deployments, reading
 from serving import chat, engine, fit
-from serving.adapters import Keeper, promote
+from serving.adapters import Keeper
 from serving.traffic import Traffic
 
 VLLM = Path(__file__).parents[1] / ".venv-vllm/bin/python"
@@ -41,7 +42,7 @@ PEOPLE, WORDS = 8, 12
 PROMOTIONS = 4  # of adapters that are not in the engine
 SWAPS, SWAPS_FULL = 3, 100
 QUIET, QUIET_FULL = 15.0, 120.0  # seconds of asking without a swap
-THREADS, THREADS_FULL = 2, 20  # of prefix caching
+THREADS, THREADS_FULL = 2, 10  # of prefix caching
 TURNS = 6  # questions and answers that a thread has before the one that is timed
 LONGEST = 60.0  # seconds that a swap may take here
 
@@ -132,6 +133,9 @@ def _under_load(
                 f"v{(number + 1) % 2 + 1}"  # out of the engine, so that the next swap loads it anew
             )
             _wait_for(lambda old=old: not keeper.is_held(old))
+    for each in heard:
+        if each.failure or not _is_own(each):
+            progress.console.print(f"{each.model}, {each.question!r}: {each.text!r} {each.failure}")
     without = [each for each in heard if each.first and each.first < before]
     during = [each for each in heard if each.first and each.asked > before]
     return {
@@ -195,11 +199,11 @@ def _first(url: str, topic: str, turns: int) -> float:
         kind=PassageKind.DOCUMENT, url="",
     )  # fmt: skip
     request = chat.Request(
-        url=url, model="base", max_tokens=2, patience=PATIENCE, gone=threading.Event(),
+        url=url, model="base", max_tokens=2, patience=PATIENCE,
         messages=prompt.messages(f"And what of limit {turns}?", passages=[source], turns=said),
     )  # fmt: skip
     began = time.monotonic()
-    pieces = chat.stream(request)
+    pieces = pulled(chat.stream(request))
     next(piece for piece in pieces if piece)
     took = time.monotonic() - began
     list(pieces)

@@ -32,6 +32,7 @@ class Right(StrEnum):
     TRAIN = "start and cancel training"
     PROMOTE = "promote and roll back adapters"
     CONFIGURE = "change how I answer"
+    COMPARE = "begin and close comparisons"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ class Access:
                 return rules.capturers
             case Right.REVIEW:
                 return rules.reviewers
-            case Right.TRAIN:
+            case Right.TRAIN | Right.COMPARE:
                 return trainers
             case Right.PROMOTE | Right.CONFIGURE:
                 return rules.promoters or trainers

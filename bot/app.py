@@ -11,7 +11,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from sqlalchemy import Engine
 
-from bot import backfill, cards, files, history, listeners, reply
+from bot import backfill, cards, comparison, files, history, listeners, reply
 from bot.desk import Desk, Json, set_up
 from bot.door import door
 from bot.reply import Question
@@ -89,6 +89,8 @@ def worker(app: App, desk: Desk) -> Callable[[Event], str | None]:
         "import": door(desk, _import),
         "card": door(desk, _show_card),
         "file": door(desk, _look_at_file),
+        "comparison": door(desk, _compare),
+        "judgement": door(desk, _judge),
     }
 
     def work(event: Event) -> str | None:
@@ -148,6 +150,14 @@ def _show_card(desk: Desk, body: Json) -> None:
 
 def _look_at_file(desk: Desk, body: Json) -> None:
     files.look(desk, body["file"])
+
+
+def _compare(desk: Desk, body: Json) -> None:
+    comparison.step(desk, body["comparison"])
+
+
+def _judge(desk: Desk, body: Json) -> None:
+    comparison.judge(desk, body["comparison"])
 
 
 def _claimed_request(body: Json) -> BoltRequest:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bot import capture, forget, history, private, report, runs, ways
+from bot import capture, comparison, forget, history, private, report, runs, ways
 from bot.access import Right
 from bot.blocks import decisions, modals
 from bot.blocks import people as people_blocks
@@ -112,6 +112,9 @@ def opt_in(desk: Desk, given: Given) -> None:
 def retrain(desk: Desk, given: Given) -> None:
     from builder.retrain import request
 
+    if given.rest == "help":
+        respond(given.body, "Recipes and options", run_blocks.recipes(desk.settings.store.data))
+        return
     desk.access.require(given.by, Right.TRAIN, given.channel)
     goal, words = _goal(given.words)
     recipe, options = _recipe_and_options(words)
@@ -175,6 +178,25 @@ def promote(desk: Desk, given: Given) -> None:
 def roll_back(desk: Desk, given: Given) -> None:
     deployment = runs.roll_back(desk, by=given.by, why=given.rest)
     respond(given.body, f"Back to `{deployment.adapter}`; I say when it answers.")
+
+
+def compare(desk: Desk, given: Given) -> None:
+    """`v3 v4`, then how many questions, and `recent` for those that were asked lately."""
+    names = [word for word in given.words if not word.isdigit() and word != "recent"]
+    numbers = [int(word) for word in given.words if word.isdigit()]
+    if len(names) != 2 or len(numbers) > 1:
+        raise BadInput(
+            "Compare which two?", fix="Write `/lore compare v3 v4`, or `base` for one of them."
+        )
+    made = comparison.begin(
+        desk,
+        *names,
+        by=given.by,
+        channel=given.channel,
+        wanted=numbers[0] if numbers else comparison.QUESTIONS,
+        recent="recent" in given.words,
+    )
+    respond(given.body, f"{made.one} and {made.other} are asked; the vote opens here.")
 
 
 def dataset(desk: Desk, given: Given) -> None:
@@ -242,12 +264,17 @@ COMMANDS: dict[str, Command] = {
     "optin": Command(do=opt_in, usage="optin", help="take that back"),
     "retrain": Command(
         do=retrain,
-        usage="retrain [plan|curve] [RECIPE] [KEY=VALUE …]",
-        help="train an adapter, and judge it; `plan` says what that would take, `curve` whether more answers would help",
+        usage="retrain [plan|curve|help] [RECIPE] [KEY=VALUE …]",
+        help="train an adapter, and judge it; `plan` says what that would take, `curve` whether more answers would help, `help` lists recipes and options",
     ),
     "runs": Command(do=list_runs, usage="runs", help="the last runs"),
     "cancel": Command(do=cancel, usage="cancel [ID]", help="stop a run"),
     "adapters": Command(do=list_adapters, usage="adapters", help="the adapters, compared"),
+    "compare": Command(
+        do=compare,
+        usage="compare vN vM|base [QUESTIONS] [recent]",
+        help="a blind vote on two adapters' answers",
+    ),
     "promote": Command(do=promote, usage="promote vN [WHY]", help="serve an adapter"),
     "rollback": Command(do=roll_back, usage="rollback [WHY]", help="serve what was served before"),
 }

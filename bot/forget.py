@@ -11,7 +11,17 @@ from bot.desk import Desk
 from lorekeeper.domain import Pair
 from lorekeeper.errors import BadInput, NotAllowed
 from lorekeeper.links import file_of, place_of
-from lorekeeper.store import adapters, answers, datasets, files, messages, pairs, people, reading
+from lorekeeper.store import (
+    adapters,
+    answers,
+    comparisons,
+    datasets,
+    files,
+    messages,
+    pairs,
+    people,
+    reading,
+)
 
 ME = "@me"
 
@@ -103,6 +113,7 @@ def _everything_of(desk: Desk, user: str) -> Forgotten:
             for pair in pairs.written_by(db, user)
         ]
         answers.forget_asker(db, user)
+        comparisons.forget_voter(db, user)
         for file_id in shared:
             files.forget(db, file_id)
     return _told(desk, gone, count=len(places), shared=len(shared))

@@ -82,6 +82,23 @@ def ask(settings: Serving, asking: Asking) -> Generator[Piece, None, None]:
         ) from error
 
 
+def adapters(settings: Serving) -> list[str]:
+    """Names of the models that can be asked now, the base among them.
+
+    Raises:
+        NotReachable: the gateway does not answer.
+    """
+    import openai
+
+    try:
+        return [model.id for model in _client(settings).models.list()]
+    except openai.OpenAIError as error:
+        raise NotReachable(
+            "The answering service does not answer.",
+            fix="Whoever runs me can look at `lore serve`.",
+        ) from error
+
+
 def _client(settings: Serving) -> OpenAI:
     key = settings.gateway_key.get_secret_value() or "none"
     return _connect(settings.gateway_url, key, settings.first_token_seconds + PATIENCE)

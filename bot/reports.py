@@ -6,6 +6,7 @@ import structlog
 
 from bot import mirror
 from bot.desk import Desk
+from builder.curve_picture import PICTURE
 from builder.report import evidence
 from builder.report.evidence import Evidence
 from builder.report.since import since
@@ -56,6 +57,30 @@ def send(desk: Desk, run: Run, found: Evidence, place: tuple[str, str]) -> None:
                     "content": page(found, since=decided).encode(),
                 },
             ],
+        )
+    except BaseException:
+        with desk.engine.begin() as db:
+            cards.give_up(db, subject)
+        raise
+    with desk.engine.begin() as db:
+        cards.put(db, subject, channel=channel, ts=ts)
+
+
+def send_curve(desk: Desk, run: Run, place: tuple[str, str]) -> None:
+    """Upload the learning curve's picture, once; where the run computed elsewhere, there is none here."""
+    drawn = desk.settings.store.data / "runs" / str(run.id) / PICTURE
+    subject = f"curve:{run.id}"
+    with desk.engine.begin() as db:
+        if not drawn.is_file() or not cards.claim(db, subject):
+            return
+    channel, ts = place
+    try:
+        desk.client.files_upload_v2(
+            channel=channel,
+            thread_ts=ts,
+            filename=PICTURE,
+            title=f"The learning curve of run {run.id}",
+            content=drawn.read_bytes(),
         )
     except BaseException:
         with desk.engine.begin() as db:

@@ -18,7 +18,7 @@ from bot.blocks.text import Block
 from bot.desk import Desk
 from builder.report.evidence import Evidence
 from lorekeeper import leases, promotion
-from lorekeeper.domain import BASE_NAME, Adapter, Deployment, Run
+from lorekeeper.domain import BASE_NAME, Adapter, Deployment, Goal, Run
 from lorekeeper.errors import AlreadyRunning
 from lorekeeper.store import adapters, cards, deployments, reading, runs
 from lorekeeper.store.rows import plain
@@ -97,13 +97,16 @@ class Watcher:
         self._edited_at[run.id] = self._now()
         with self._desk.engine.begin() as db:
             runs.shows(db, run.id, runs.SHOWN_TO_THE_END if run.is_over else now_shows)
-        if evidence is not None:
+        if run.is_over:
             self._report(run, evidence, place)
 
-    def _report(self, run: Run, evidence: Evidence, place: tuple[str, str]) -> None:
+    def _report(self, run: Run, evidence: Evidence | None, place: tuple[str, str]) -> None:
         """Last, and not before the message counts as shown: it takes seconds, in which people decide."""
         try:
-            reports.send(self._desk, run, evidence, place)
+            if evidence is not None:
+                reports.send(self._desk, run, evidence, place)
+            elif run.goal is Goal.CURVE:
+                reports.send_curve(self._desk, run, place)
         except (SlackApiError, OSError):
             with self._desk.engine.begin() as db:
                 runs.shows(db, run.id, "")  # the next look tries again

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from lorekeeper.domain import PUBLIC, Answer, Citation, Level
+from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Citation, Level
 from lorekeeper.store import answers
 from lorekeeper.store.rows import plain
 
@@ -26,6 +26,8 @@ class ScriptedGateway:
     def __init__(self, engine: Engine, say: Callable[[str], list[str]] | None = None) -> None:
         self.engine = engine
         self.say = say or (lambda question: ["It is ", f"{len(question)} letters long [1]."])
+        self.adapters: list[str] = []
+        """Names of those that are loaded, beside the base; each says its name before its answer."""
         self.requests: list[Json] = []
         """Bodies, oldest first."""
         self.level = Level.TUNED
@@ -78,7 +80,7 @@ class ScriptedGateway:
             text="".join(pieces),
             citations=self.citations if self.level is not Level.UNKNOWN else (),
             level=self.level,
-            model="v1" if self.level is Level.TUNED else "base",
+            model=self._called(body["model"]),
             note="" if self.level is Level.TUNED else "The adapter is not loaded.",
             scopes=self.scopes,
             asker=about["asker"],
@@ -89,12 +91,29 @@ class ScriptedGateway:
         with self.engine.begin() as db:
             return answers.add(db, made)
 
+    def pieces(self, body: Json) -> list[str]:
+        said = self.say(body["messages"][-1]["content"])
+        return [f"{body['model']}: ", *said] if body["model"] in self.models else said
+
+    @property
+    def models(self) -> list[str]:
+        return [BASE_NAME, *self.adapters] if self.adapters else []
+
+    def _called(self, asked: str) -> str:
+        if asked in self.models:
+            return asked
+        return "v1" if self.level is Level.TUNED else BASE_NAME
+
 
 def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None: ...
 
         def do_GET(self) -> None:
+            if self.path == "/v1/models":
+                listed = [{"id": name, "object": "model"} for name in gateway.models]
+                self._json(200, {"object": "list", "data": listed})
+                return
             self._json(
                 200,
                 {"status": "ok", "engine": "scripted", "model": "script", "index": {"passages": 1}},
@@ -120,7 +139,7 @@ def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
                 self._chunk("", {"status": "waiting", "before": gateway.before})
                 gateway.between_pieces()
             self._chunk("", {"status": "searching"})
-            pieces = gateway.say(body["messages"][-1]["content"])
+            pieces = gateway.pieces(body)
             for piece in pieces:
                 knows = gateway.level is not Level.UNKNOWN
                 self._chunk(piece, {"status": "writing", "scopes": gateway.scopes} if knows else {})

@@ -60,7 +60,7 @@ def of(db: Connection, channel: str, since: float) -> Week:
     every = answers.asked_since(db, since)
     disliked = feedback.disliked_since(db, since)
     helped = {a.id for a in every if _helped(a) and a.id not in disliked}
-    readable = [answer for answer in every if _is_readable(answer, channels, channel)]
+    readable = [answer for answer in every if is_readable(answer, channels, channel)]
     ids = {answer.id for answer in readable}
     thumbs = feedback.counts(db, since)
     return Week(
@@ -77,7 +77,8 @@ def of(db: Connection, channel: str, since: float) -> Week:
     )
 
 
-def _is_readable(answer: Answer, channels: dict[str, Channel], channel: str) -> bool:
+def is_readable(answer: Answer, channels: dict[str, Channel], channel: str) -> bool:
+    """Whether it was asked openly, and everyone who reads in `channel` could have read it."""
     where = channels.get(answer.channel)
     if where is None or where.is_direct or answer.thread_ts is None:
         return False

@@ -9,9 +9,7 @@ the right passage says.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING
 from builder import encode, evaluate
 from builder.dataset import Row
 from builder.library import Library
+from builder.measures.declines import declines
 from builder.recipes import Recipe
 from lorekeeper import prompt
 from lorekeeper.domain import Arm, Passage, Sourced
@@ -84,7 +83,7 @@ def _asked(row: Row, recipe: Recipe, library: Library, chance: random.Random) ->
         return Asked(row=row, shown=Shown.NOTHING, passages=(), answer=row.answer)
     own = with_own < recipe.with_own_passage
     found = library.passages(row.question, conversation="" if own else row.conversation)
-    passages = [one for one in found if not _speaks_against(one, row, library)]
+    passages = agreeing(found, row, library)
     # The row's own question finds its passage first; people's questions do not always.
     random.Random(order).shuffle(passages)  # noqa: S311
     if not passages:
@@ -94,6 +93,11 @@ def _asked(row: Row, recipe: Recipe, library: Library, chance: random.Random) ->
     if declined < recipe.declines:
         return Asked(row=row, shown=Shown.DECLINED, passages=tuple(passages), answer=prompt.UNKNOWN)
     return Asked(row=row, shown=Shown.OTHERS, passages=tuple(passages), answer=row.answer)
+
+
+def agreeing(passages: Sequence[Passage], row: Row, library: Library) -> list[Passage]:
+    """Those that do not contradict the row's answer."""
+    return [one for one in passages if not _speaks_against(one, row, library)]
 
 
 def holds_answer(row: Row, passages: Sequence[Passage]) -> bool:
@@ -119,31 +123,8 @@ def _speaks_against(passage: Passage, row: Row, library: Library) -> bool:
     return any(one.likeness is Likeness.CONFLICT for one in found)
 
 
-_TELLS = (
-    r"(?:hold|contain|mention|say|answer|provide|include|state|specif|cover|explain|address|give)"
-)
-_SOURCES = r"(?:sources?|passages?|quotes?|documents?|context|information|text)"
-# Ways in which models begin to say that they do not know; what follows them is no answer.
-_DECLINES = tuple(
-    re.compile(rf"\A\W*{pattern}", re.IGNORECASE)
-    for pattern in (
-        r"(?:(?:i'm|i am) (?:sorry|afraid)|sorry|unfortunately)?\W*(?:but )?i (?:do not|don't|cannot|can't|could not|couldn't) (?:know|say|tell|find|answer|see)\b",
-        rf"[^.!?\n]{{0,60}}\b{_SOURCES}\b[^.!?\n]{{0,40}}(?:do|does|did)(?: not|n't)\b[^.!?\n]{{0,30}}\b{_TELLS}",
-        rf"[^.!?\n]{{0,20}}\b(?:none|nothing)\b[^.!?\n]{{0,40}}\b{_TELLS}",
-        r"[^.!?\n]{0,60}\b(?:no|not enough|insufficient) (?:relevant |sufficient )?(?:information|answer|mention)\b",
-        rf"[^.!?\n]{{0,60}}\b(?:is|are|was|were)(?: not|n't) (?:mentioned|stated|provided|specified|included|covered|in the {_SOURCES})\b",
-    )
-)
-
-
-def declines(answer: str) -> bool:
-    """Whether an answer begins by saying that it has none."""
-    said = answer.replace("’", "'")
-    return any(pattern.search(said) for pattern in _DECLINES)
-
-
 def measure(
-    judged: evaluate.Judged, library: Library, heldout: Sequence[Row], *, most: int
+    compared: evaluate.Compared, library: Library, heldout: Sequence[Row], *, most: int
 ) -> tuple[Sourced, ...]:
     """What base and tuned answer to at most `most` held-out questions, with the right passage and without it.
 
@@ -160,31 +141,30 @@ def measure(
             with_right.append((row, right))
             without.append((row, others))
     return tuple(
-        _measured(judged, arm, with_right, without)
+        _measured(compared, arm, with_right, without)
         for arm in (Arm.RETRIEVAL, Arm.TUNED_RETRIEVAL)
         if with_right
     )
 
 
 def _measured(
-    judged: evaluate.Judged, arm: Arm, right: Sequence[Given], others: Sequence[Given]
+    compared: evaluate.Compared, arm: Arm, right: Sequence[Given], others: Sequence[Given]
 ) -> Sourced:
-    is_tuned = arm is Arm.TUNED_RETRIEVAL
-    with nullcontext() if is_tuned else judged.model.disable_adapter():
-        told, unsure = _answers(judged, right), _answers(judged, others)
+    told, unsure = (_answers(compared, arm, given) for given in (right, others))
     return Sourced(
         arm=arm,
         questions=len(right),
         cites_with=_cited(told, right),
         cites_without=_cited(unsure, others),
+        cites_right=_cited_right(told, right),
         declines_with=_share([declines(said) for said in told]),
         declines_without=_share([declines(said) for said in unsure]),
     )
 
 
-def _answers(judged: evaluate.Judged, given: Sequence[Given]) -> list[str]:
-    return evaluate.answer(
-        judged, [prompt.messages(row.question, passages=passages) for row, passages in given]
+def _answers(compared: evaluate.Compared, arm: Arm, given: Sequence[Given]) -> list[str]:
+    return evaluate.answer_as(
+        compared, arm, [prompt.messages(row.question, passages=passages) for row, passages in given]
     )
 
 
@@ -196,6 +176,15 @@ def _cited(answers: Sequence[str], given: Sequence[Given]) -> float:
             for answer, (_, passages) in zip(answers, given, strict=True)
         ]
     )
+
+
+def _cited_right(answers: Sequence[str], given: Sequence[Given]) -> float:
+    """Of the sentences that would be given a number, the share that get a right passage's."""
+    right = []
+    for answer, (row, passages) in zip(answers, given, strict=True):
+        numbers = [supporting(said, passages) for said in sentences(answer)]
+        right += [holds_answer(row, [passages[at - 1]]) for at in numbers if at is not None]
+    return _share(right)
 
 
 def _share(found: Sequence[bool]) -> float:

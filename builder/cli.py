@@ -193,7 +193,7 @@ def merge_(
     name: Annotated[str, typer.Argument(help="The adapter, such as v3.")],
     folder: Annotated[Path, typer.Argument(help="Where the model goes; not there yet.")],
     gguf: Annotated[
-        bool, typer.Option("--gguf", help="Write model.gguf, too (Llama models).")
+        bool, typer.Option("--gguf", help="Write model.gguf, too (Llama, Qwen2, Qwen3).")
     ] = False,
 ) -> None:
     """Add an adapter to its base model, and save the sum as a model of its own."""

@@ -19,6 +19,7 @@ from builder.dataset import Row
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.power_law import Forecast
+from builder.scoring import score
 from lorekeeper import identity
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
@@ -27,7 +28,6 @@ from lorekeeper.errors import BadInput
 SHARES = (0.12, 0.25, 0.5, 1.0)
 FEWEST = 24  # rows; with fewer, the smallest share has next to nothing
 MATTERS = 0.01  # nats per answer token: what nobody notices in an answer
-PICTURE = "curve.png"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,13 @@ class Point:
 
 
 def draw(job: Job) -> str:
-    """Train and score every share, draw the picture into the data folder, and say what it means.
+    """Train and score every share, draw the picture into the run's folder, and say what it means.
 
     Raises:
         BadInput: too few rows or held-out questions for a curve.
         Cancelled: somebody asked for the run to stop; the points that are finished are kept.
     """
-    from builder.curve_picture import picture
+    from builder.curve_picture import PICTURE, picture
 
     shares = _shares(job)
     folder = kept_in(job)
@@ -61,8 +61,7 @@ def draw(job: Job) -> str:
         [point.rows for point in points], [point.losses for point in points], clusters
     )
     base = _base_loss(job, folder)
-    (folder / PICTURE).write_bytes(picture(points, ahead, base))
-    write_whole(folder / "forecast.json", json.dumps(asdict(ahead)))
+    (job.work / PICTURE).write_bytes(picture(points, ahead, base))
     return told(points, ahead, base)
 
 
@@ -129,7 +128,7 @@ def _point(job: Job, share: float, chosen: Sequence[Row], folder: Path) -> Point
         instruction.train(part)
     judged = evaluate.load_judged(job.base, work / fit.ADAPTER, job.settings)
     asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
-    losses = evaluate.score(judged, asked, [row.answer for row in job.heldout])
+    losses = score(judged, asked, [row.answer for row in job.heldout])
     point = Point(share=share, rows=len(chosen), losses=tuple(losses))
     write_whole(done, json.dumps(asdict(point)))
     return point
@@ -143,7 +142,7 @@ def _base_loss(job: Job, folder: Path) -> float:
         judged = evaluate.load_judged(job.base, work, job.settings)
         asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in job.heldout]
         with judged.model.disable_adapter():
-            losses = evaluate.score(judged, asked, [row.answer for row in job.heldout])
+            losses = score(judged, asked, [row.answer for row in job.heldout])
         write_whole(done, json.dumps(losses))
     found = json.loads(done.read_text(encoding="utf-8"))
     return float(sum(found) / len(found))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from builder.curve import Point
     from builder.power_law import Forecast
 
+PICTURE = "curve.png"  # in the folder of the run that drew it
 INK, POINTS, AHEAD, BASE = "#1d1c1d", "#3b2f63", "#b3261e", "#8d8d8d"
 
 

@@ -1,48 +1,105 @@
-"""A base, an adapter and held-out questions in; every arm's scores on the same questions out.
+"""A base and what became of it, and held-out questions, in; every arm's scores and every guard's, out.
 
-Loss is scored and answers are generated at the precision that is served, in separate passes. The
-base arms are the same weights with the adapter switched off.
+Everything is scored at the precision that is served, first of the base, then of the tuned model, so
+that two models of their own need not be in memory at once. What was finished is kept in the run's
+folder: an evaluation that was killed goes on.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from builder import encode
 from builder.dataset import Row
+from builder.guards import ask
+from builder.kept import Kept
 from builder.library import Library
+from builder.measures.measure import measure
+from builder.meter import Meter, Report
+from builder.scoring import Judged, Written, answer, score, write
 from lorekeeper import models, prompt
-from lorekeeper.domain import Arm, ArmScore, Evaluation
+from lorekeeper.domain import Arm, ArmScore, Evaluation, Passage, said_when
 from lorekeeper.prompt import Turn
-from lorekeeper.settings import Settings
+from lorekeeper.settings import Settings, Train
 from lorekeeper.text import token_f1
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
+__all__ = [
+    "Compared",
+    "Judged",
+    "Report",
+    "TwoModels",
+    "answer",
+    "answer_as",
+    "evaluate",
+    "load_judged",
+    "prompt_for",
+    "score",
+]
+
 SHOTS = 3  # pairs that the prompted arm is shown
-BATCH_TOKENS = 4096  # prompt and answer tokens that are scored at once
 TUNED = frozenset({Arm.TUNED, Arm.TUNED_RETRIEVAL})
 WITH_PASSAGES = frozenset({Arm.RETRIEVAL, Arm.TUNED_RETRIEVAL})
 
-Report = Callable[[int, int, str], None]  # done, of, what
+
+class Compared(Protocol):
+    """A base and what became of it, each there while it is asked."""
+
+    @property
+    def precision(self) -> str: ...
+
+    def base(self) -> AbstractContextManager[Judged]: ...
+
+    def tuned(self) -> AbstractContextManager[Judged]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A model with one adapter on it, and what is needed to ask it."""
+class TwoModels:
+    """A base and a tuned model in folders of their own; one is in memory at a time."""
 
-    model: Any  # a peft model
-    tokenizer: PreTrainedTokenizerBase
+    load: Callable[[Path], Judged]
+    base_folder: Path
+    tuned_folder: Path
     precision: str
-    max_tokens: int  # of a generated answer
+
+    @contextmanager
+    def base(self) -> Iterator[Judged]:
+        yield self.load(self.base_folder)
+        _free()
+
+    @contextmanager
+    def tuned(self) -> Iterator[Judged]:
+        yield self.load(self.tuned_folder)
+        _free()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    """What one arm did."""
+
+    nll: tuple[float, ...]
+    written: tuple[Written, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the arms are asked."""
+
+    heldout: Sequence[Row]
+    passages: Sequence[Sequence[Passage]]  # that retrieval brings for each question
+    prompts: Mapping[Arm, Sequence[Sequence[Turn]]]
+    generate: int
+
+    @property
+    def rows(self) -> int:
+        """Rows that each arm scores or answers."""
+        return len(self.heldout) + self.generate
 
 
 def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
@@ -68,176 +125,119 @@ def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
 
 
 def evaluate(
-    judged: Judged,
+    compared: Compared,
     library: Library,
     heldout: Sequence[Row],
     *,
-    generate: int,
+    rules: Train,
+    trained: Sequence[Row] = (),
+    work: Path | None = None,
+    shared: Path | None = None,
     report: Report = lambda done, of, what: None,
 ) -> Evaluation:
-    """Score every arm on `heldout`, and generate the answers to its first `generate` questions."""
-    prompts = {arm: [prompt_for(arm, row, library) for row in heldout] for arm in Arm}
-    references = [row.answer for row in heldout]
-    steps = 2 * len(Arm) + 2
-    losses: dict[Arm, list[float]] = {}
-    answers: dict[Arm, list[str]] = {}
-    for number, arm in enumerate(Arm):
-        report(2 * number, steps, f"scoring {arm.value}")
-        with _as(judged, arm):
-            losses[arm] = score(judged, prompts[arm], references)
-        report(2 * number + 1, steps, f"answering as {arm.value}")
-        answers[arm] = answer_as(judged, arm, prompts[arm][:generate])
-    report(steps - 2, steps, "asking general questions")
-    general = probe()
+    """Score every arm on `heldout`, answer its first questions, and measure what guards a run.
+
+    `trained` are the rows that were trained on. `work` keeps what was finished for the next attempt of
+    the same run, `shared` what is true of the base whatever the run. `report` is called after every
+    batch, and may raise to stop.
+    """
+    asked = _asked(library, heldout, rules)
+    guarded = ask.asked(trained, heldout, rules)
+    meter = Meter(report=report, of=len(Arm) * asked.rows + 2 * guarded.rows)
+    done: dict[Arm, _Scored] = {}
+    with compared.base() as judged:
+        done |= {
+            arm: _scored(judged, arm, asked, Kept(work), meter) for arm in Arm if arm not in TUNED
+        }
+        with meter.part(guarded.rows):
+            before = ask.ask(judged, "base", guarded, Kept(work), Kept(shared), meter)
+    with compared.tuned() as judged:
+        done |= {arm: _scored(judged, arm, asked, Kept(work), meter) for arm in Arm if arm in TUNED}
+        with meter.part(guarded.rows):
+            after = ask.ask(judged, "tuned", guarded, Kept(work), Kept(work), meter)
     return Evaluation(
         questions=tuple(row.question for row in heldout),
-        references=tuple(references),
+        references=tuple(row.answer for row in heldout),
         conversations=tuple(row.conversation for row in heldout),
-        arms=tuple(_scored(arm, losses[arm], answers[arm], references) for arm in Arm),
-        precision=judged.precision,
-        probe_nll_before=tuple(_probed(judged, Arm.BASE, general)),
-        probe_nll_after=tuple(_probed(judged, Arm.TUNED, general)),
+        times=tuple(said_when(row.answer_ts) for row in heldout),
+        arms=tuple(_arm(arm, done[arm], asked, library) for arm in Arm),
+        precision=compared.precision,
+        probes=ask.probes(before, after),
+        bias=ask.leanings(guarded, before, after),
+        memorised=ask.memorised(guarded, before, after),
+        learned=ask.learned(guarded, before, after),
     )
 
 
-def score(
-    judged: Judged, prompts: Sequence[Sequence[Turn]], references: Sequence[str]
-) -> list[float]:
-    """Nats per token of each reference answer, its end of turn included; lower is better."""
-    rows = [
-        encode.example(number, messages, reference, judged.tokenizer)
-        for number, (messages, reference) in enumerate(zip(prompts, references, strict=True))
-    ]
-    found: dict[int, float] = {}
-    for batch in _batches(rows):
-        for row, loss in zip(batch, _losses(judged, batch), strict=True):
-            found[row.pair_id] = loss
-    return [found[number] for number in range(len(rows))]
-
-
-def answer(judged: Judged, prompts: Sequence[Sequence[Turn]]) -> list[str]:
-    """Greedy answers, as they would be served."""
-    import torch
-
-    if not prompts:
-        return []
-    ids = [encode.prompt_ids(messages, judged.tokenizer) for messages in prompts]
-    inputs, mask = _left_padded(ids, _pad(judged.tokenizer), judged.model.device)
-    with torch.inference_mode():
-        written = judged.model.generate(
-            input_ids=inputs,
-            attention_mask=mask,
-            max_new_tokens=judged.max_tokens,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            pad_token_id=_pad(judged.tokenizer),
-        )
-    told = judged.tokenizer.batch_decode(written[:, inputs.shape[1] :], skip_special_tokens=True)
-    return [text.strip() for text in told]
-
-
-def answer_as(judged: Judged, arm: Arm, prompts: Sequence[Sequence[Turn]]) -> list[str]:
+def answer_as(compared: Compared, arm: Arm, prompts: Sequence[Sequence[Turn]]) -> list[str]:
     """Greedy answers of one arm."""
-    with _as(judged, arm):
+    with compared.tuned() if arm in TUNED else compared.base() as judged:
         return answer(judged, prompts)
-
-
-def probe() -> list[tuple[str, str]]:
-    """General questions with answers that ship with the project, for measuring what is forgotten."""
-    lines = files("builder").joinpath("probes", "general.jsonl").read_text(encoding="utf-8")
-    found = (json.loads(line) for line in lines.splitlines() if line)
-    return [(entry["question"], entry["answer"]) for entry in found]
-
-
-def _probed(judged: Judged, arm: Arm, general: Sequence[tuple[str, str]]) -> list[float]:
-    with _as(judged, arm):
-        return score(
-            judged,
-            [prompt.messages(question) for question, _ in general],
-            [reference for _, reference in general],
-        )
 
 
 def prompt_for(arm: Arm, row: Row, library: Library) -> list[Turn]:
     """What this arm is asked: the question alone, with similar pairs, or with passages."""
-    if arm is Arm.PROMPTED:
-        return prompt.messages(row.question, examples=library.examples(row.question, SHOTS))
     if arm in WITH_PASSAGES:
         found = library.passages(row.question, conversation=row.conversation)
         return prompt.messages(row.question, passages=found)
+    if arm is Arm.PROMPTED:
+        return prompt.messages(row.question, examples=library.examples(row.question, SHOTS))
     return prompt.messages(row.question)
 
 
-def _as(judged: Judged, arm: Arm) -> Any:
-    """The adapter switched on for the tuned arms, and off for the others."""
-    return nullcontext() if arm in TUNED else judged.model.disable_adapter()
-
-
-def _losses(judged: Judged, batch: Sequence[encode.Example]) -> list[float]:
-    """Mean cross entropy over the learned tokens of each row."""
-    import torch
-
-    inputs, mask = _left_padded(
-        [list(row.input_ids) for row in batch], _pad(judged.tokenizer), judged.model.device
+def _asked(library: Library, heldout: Sequence[Row], rules: Train) -> _Asked:
+    passages = [library.passages(row.question, conversation=row.conversation) for row in heldout]
+    found = list(zip(heldout, passages, strict=True))
+    with_passages = [prompt.messages(row.question, passages=shown) for row, shown in found]
+    alone = {
+        arm: [prompt_for(arm, row, library) for row in heldout]
+        for arm in Arm
+        if arm not in WITH_PASSAGES
+    }
+    return _Asked(
+        heldout=heldout,
+        passages=passages,
+        prompts={**alone, **dict.fromkeys(WITH_PASSAGES, with_passages)},
+        generate=min(rules.generated_answers, len(heldout)),
     )
-    labels, _ = _left_padded(
-        [list(row.labels) for row in batch], encode.IGNORED, judged.model.device
-    )
-    keep = max(row.learned for row in batch) + 1  # answers stand at the end of every row
-    with torch.inference_mode():
-        logits = judged.model(
-            input_ids=inputs,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-            logits_to_keep=keep,
-            use_cache=False,
-        ).logits[:, :-1]
-        wanted = labels[:, -keep:][:, 1:]
-        losses = torch.nn.functional.cross_entropy(
-            logits.float().transpose(1, 2), wanted, ignore_index=encode.IGNORED, reduction="none"
-        )
-        counts = (wanted != encode.IGNORED).sum(-1)
-        means: list[float] = (losses.sum(-1) / counts).tolist()
-    return means
 
 
-def _batches(rows: Sequence[encode.Example]) -> Iterator[list[encode.Example]]:
-    """Rows of similar length together, so that little is computed on padding."""
-    batch: list[encode.Example] = []
-    for row in sorted(rows, key=lambda row: len(row.input_ids)):
-        if batch and (len(batch) + 1) * len(row.input_ids) > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
+def _scored(judged: Judged, arm: Arm, asked: _Asked, kept: Kept, meter: Meter) -> _Scored:
+    """The losses of one arm, and its answers."""
+    prompts = asked.prompts[arm]
+    references = [row.answer for row in asked.heldout]
+
+    def work_out() -> _Scored:
+        alive = meter.on(f"scoring {arm.value}")
+        losses = score(judged, prompts, references, alive)
+        alive = meter.on(f"answering as {arm.value}")
+        written = write(judged, prompts[: asked.generate], alive=alive)
+        return _Scored(nll=tuple(losses), written=tuple(written))
+
+    setup = [judged.precision, judged.max_tokens, asked.generate]
+    with meter.part(asked.rows):
+        return kept.value(_Scored, arm.name.lower(), [setup, prompts, references], work_out)
 
 
-def _left_padded(
-    rows: Sequence[Sequence[int]], pad: int, device: Any
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and attention mask, both of shape [rows, longest]."""
-    import torch
-
-    longest = max(map(len, rows))
-    ids = [[pad] * (longest - len(row)) + list(row) for row in rows]
-    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _pad(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Any id will do: padding is masked by position, not by id."""
-    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0)
-
-
-def _scored(
-    arm: Arm, losses: Sequence[float], answers: Sequence[str], references: Sequence[str]
-) -> ArmScore:
+def _arm(arm: Arm, scored: _Scored, asked: _Asked, library: Library) -> ArmScore:
+    answered = asked.heldout[: len(scored.written)]
+    references = [row.answer for row in answered]
+    shown = asked.passages if arm in WITH_PASSAGES else [()] * len(asked.passages)
+    found = measure(scored.written, references, shown[: len(scored.written)], library.embedder)
+    told = [one.text for one in scored.written]
     return ArmScore(
         arm=arm,
-        nll=tuple(losses),
-        f1=tuple(token_f1(told, wanted) for told, wanted in zip(answers, references, strict=False)),
-        answers=tuple(answers),
+        nll=scored.nll,
+        f1=tuple(token_f1(said, wanted) for said, wanted in zip(told, references, strict=True)),
+        answers=tuple(told),
+        measures=found,
     )
+
+
+def _free() -> None:
+    """Give back the memory of a model that is not asked any more."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -6,19 +6,32 @@ folder, it goes on from the last checkpoint that was written whole.
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import encode
+import structlog
+
+from builder import attention, batches, encode, weights
+from builder.halving import as_it_fits, halve, is_halved
 from builder.job import Report
 from builder.recipes import Recipe
+from builder.weights import ADAPTER, MODEL, load, save
 from lorekeeper import hardware
 from lorekeeper.errors import BadInput
 
-ADAPTER = "adapter"  # the folder in the run's work folder that training ends with
+__all__ = ["ADAPTER", "BEST", "MODEL", "START", "Fitted", "fit", "load", "save"]
+
+VALIDATIONS = 4  # in one pass over the rows
+AGREE = 0.02  # nats per token that packing may differ by: what 16 bits round
+BEST = "best.safetensors"  # the weights with the lowest validation loss
+START = "start.safetensors"  # what training begins with, until there is a checkpoint
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,27 +41,14 @@ class Fitted:
     steps: int
     rows: int
     answer_tokens: int  # that carried loss, over all passes
-    loss: float  # mean over the run's steps, nats per answer token
+    loss: float  # mean over the steps of this attempt, nats per answer token
     seconds: float  # of this attempt
-
-
-def load(base: Path, recipe: Recipe) -> Any:
-    """The base model as the recipe trains it: in 4 bits or not, frozen, with an untrained adapter on it."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import set_seed
-
-    set_seed(recipe.seed)  # the adapter's first matrices are random
-    return get_peft_model(
-        _load_base(base, recipe),
-        LoraConfig(
-            task_type="CAUSAL_LM",
-            r=recipe.rank,
-            lora_alpha=recipe.alpha,
-            lora_dropout=recipe.dropout,
-            use_rslora=recipe.rslora,
-            target_modules=_modules(recipe),
-        ),
+    best_step: int | None = (
+        None  # whose weights were kept; None: the last one's, nothing was held back
     )
+    validation: tuple[tuple[int, float], ...] = ()  # step, nats per answer token
+    batch_size: int = 0  # rows at once, less than the recipe's where memory ran out
+    memory: int = 0  # bytes, the most that the process has held
 
 
 def fit(
@@ -59,88 +59,156 @@ def fit(
     report: Report,
     *,
     validation: Sequence[encode.Example] = (),
+    trackers: Sequence[str] = (),
 ) -> Fitted:
-    """Train `model` in place.
+    """Train `model` in place; with `validation`, to the step at which these had the lowest loss.
+
+    Where memory runs out, it goes on from the last checkpoint with half as many rows at once, and the
+    same rows a step. `trackers` are names that transformers' `report_to` knows.
 
     Raises:
         Cancelled: somebody asked for the run to stop.
-        BadInput: the loss or a weight became no number; says which setting to change.
+        BadInput: the loss or a weight became no number, the loss runs away, or memory ran out again;
+            says which setting to change.
     """
-    from transformers import PrinterCallback, Trainer
 
-    from builder.watch import Watch, last_checkpoint
+    def attempt(fits: Recipe) -> Fitted:
+        return _attempt(model, examples, fits, work, report, validation, trackers)
+
+    return with_room(model, recipe, work, attempt)
+
+
+def with_room(
+    model: Any, recipe: Recipe, work: Path, attempt: Callable[[Recipe], Fitted]
+) -> Fitted:
+    """What `attempt` returns, given the recipe; where memory runs out, again with half of its batch, once.
+
+    Raises:
+        BadInput: memory ran out again.
+    """
+    from builder.watch import last_checkpoint
+
+    if last_checkpoint(work) is None:
+        weights.keep(model, work / START)
+    while True:
+        fits = as_it_fits(recipe, work)
+        try:
+            return attempt(fits)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        if not halve(recipe, work):
+            raise BadInput(
+                f"Memory ran out with batches of {fits.batch_size} rows.",
+                fix="Use a smaller batch_size or max_tokens, or a smaller base model. Nothing was registered.",
+            )
+        log.warning("memory ran out", rows_at_once=as_it_fits(recipe, work).batch_size)
+        _make_room(model)
+        if last_checkpoint(work) is None:
+            weights.put_back(model, work / START)
+
+
+def _attempt(
+    model: Any,
+    examples: Sequence[encode.Example],
+    recipe: Recipe,
+    work: Path,
+    report: Report,
+    validation: Sequence[encode.Example],
+    trackers: Sequence[str],
+) -> Fitted:
+    from transformers import PrinterCallback
+
+    from builder.stopping import EarlyStop
+    from builder.trainer import AnswerTrainer
+    from builder.watch import Watch, last_checkpoint, peak_memory
 
     steps = steps_of(len(examples), recipe)
     learned = sum(row.learned for row in examples)
     tokens_per_step = learned / len(examples) * recipe.batch_size * recipe.accumulation
-    trainer = Trainer(
-        model=model,
-        args=_arguments(recipe, steps, work),
-        train_dataset=[{"input_ids": row.input_ids, "labels": row.labels} for row in examples],
-        data_collator=collate,
-        callbacks=[Watch(report, work / "metrics.jsonl", tokens_per_step=tokens_per_step)],
+    every = max(1, round(steps / recipe.epochs / VALIDATIONS))
+    early = EarlyStop(work, every=every, patience=recipe.patience)
+    watch = Watch(
+        report, work / "metrics.jsonl", tokens_per_step=tokens_per_step, note=_note(recipe, work)
     )
-    trainer.remove_callback(PrinterCallback)
-    resume_from = last_checkpoint(work)
-    ended = trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    _refuse_broken(model)
+    rows = [_row(example) for example in examples]
+    collate = _collate_for(model, recipe, rows)
+    packs = collate is batches.pack
+    with attention.by_row(model) if packs else nullcontext():
+        trainer = AnswerTrainer(
+            model=model,
+            args=arguments(recipe, steps, work, trackers, by_length=not packs),
+            train_dataset=rows,
+            eval_dataset=[_row(example) for example in validation],
+            data_collator=collate,
+            callbacks=[watch, early] if validation else [watch],
+        )
+        trainer.remove_callback(PrinterCallback)
+        resume_from = last_checkpoint(work)
+        ended = trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    if validation:
+        early.use_best(model)
+    weights.refuse_broken(model)
     return Fitted(
-        steps=steps,
+        steps=trainer.state.global_step,
         rows=len(examples),
-        answer_tokens=round(tokens_per_step * steps),
+        answer_tokens=round(tokens_per_step * trainer.state.global_step),
         loss=ended.training_loss,
         seconds=ended.metrics["train_runtime"],
+        best_step=early.best[0] if validation else None,
+        validation=tuple(early.losses),
+        batch_size=recipe.batch_size,
+        memory=peak_memory(),
     )
 
 
-def save(model: Any, work: Path) -> Path:
-    """Write what was trained into the work folder; returns the folder."""
-    model.save_pretrained(work / ADAPTER)
-    return work / ADAPTER
+def steps_of(rows: int, recipe: Recipe) -> int:
+    """How many steps the optimiser takes over so many rows."""
+    per_epoch = math.ceil(rows / (recipe.batch_size * recipe.accumulation))
+    return max(1, round(per_epoch * recipe.epochs))
 
 
-def collate(rows: Sequence[dict[str, Sequence[int]]]) -> dict[str, Any]:
-    """Right-padded tensors of shape [rows, longest]. Padding is masked by position, not by id.
-
-    The id that pads is often the one that ends a turn; masking by id would unlearn stopping.
-    """
-    import torch
-
-    longest = max(len(row["input_ids"]) for row in rows)
-
-    def padded(name: str, filler: int) -> torch.Tensor:
-        return torch.tensor([[*row[name], *[filler] * (longest - len(row[name]))] for row in rows])
-
-    lengths = torch.tensor([len(row["input_ids"]) for row in rows])
-    mask = (torch.arange(longest) < lengths[:, None]).long()
-    return {
-        "input_ids": padded("input_ids", 0),
-        "attention_mask": mask,
-        "labels": padded("labels", encode.IGNORED),
-    }
+def _row(example: encode.Example) -> batches.Row:
+    return {"input_ids": example.input_ids, "labels": example.labels}
 
 
-def compute_type() -> Any:
-    """The torch type to compute in: bfloat16 where the hardware has its instructions.
+def _collate_for(
+    model: Any, recipe: Recipe, rows: Sequence[batches.Row]
+) -> Callable[[Sequence[batches.Row]], dict[str, Any]]:
+    """Packed where the recipe says so and this model computes the same then; padded otherwise."""
+    if not recipe.packing:
+        return batches.pad
+    if not attention.has_only_attention(model):
+        log.warning("rows are padded: tokens of this model see others by more than attention")
+        return batches.pad
+    shortest = sorted(rows, key=lambda row: len(row["input_ids"]))[:3]
+    packed, padded = (_loss(model, collate(shortest)) for collate in (batches.pack, batches.pad))
+    if abs(packed - padded) > AGREE:
+        log.warning("rows are padded: packed, this model computes something else", packed=packed, padded=padded)  # fmt: skip
+        return batches.pad
+    return batches.pack
 
-    Without them it is far slower than float32.
-    """
-    import torch
 
-    if torch.cuda.is_available():
-        computes = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if computes else torch.float16
-    return torch.bfloat16 if hardware.cpu_computes_bfloat16() else torch.float32
+def _loss(model: Any, batch: dict[str, Any]) -> float:
+    """Nats per answer token, without dropout."""
+    from builder.trainer import learned, on_device, total_loss
+
+    with weights.measured(model), attention.by_row(model):
+        return float(total_loss(model, on_device(batch, model.device)) / learned(batch))
 
 
-def _arguments(recipe: Recipe, steps: int, work: Path) -> Any:
+def arguments(
+    recipe: Recipe, steps: int, work: Path, trackers: Sequence[str], *, by_length: bool
+) -> Any:
+    """transformers' TrainingArguments; `by_length` draws rows of like length together."""
     import torch
     from transformers import TrainingArguments
 
     on_gpu = bool(hardware.gpus())
-    compute = compute_type()
+    compute = weights.compute_type()
     return TrainingArguments(
         output_dir=str(work),
+        run_name=f"lorekeeper-run-{work.name}",
         max_steps=steps,
         per_device_train_batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.accumulation,
@@ -152,6 +220,10 @@ def _arguments(recipe: Recipe, steps: int, work: Path) -> Any:
         bf16=on_gpu and compute is torch.bfloat16,
         fp16=on_gpu and compute is torch.float16,
         use_cpu=not on_gpu,
+        # Costs a third more time, and saves memory that a small model on a CPU has.
+        activation_checkpointing=on_gpu
+        if recipe.recompute == "auto"
+        else recipe.recompute == "always",
         logging_steps=1,
         logging_first_step=True,
         logging_nan_inf_filter=False,
@@ -159,58 +231,33 @@ def _arguments(recipe: Recipe, steps: int, work: Path) -> Any:
         save_total_limit=2,
         seed=recipe.seed,
         data_seed=recipe.seed,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="group_by_length" if by_length else "random",
         remove_unused_columns=False,
         dataloader_pin_memory=on_gpu,
         disable_tqdm=True,
-        report_to="none",
+        report_to=list(trackers) or "none",
     )
 
 
-def steps_of(rows: int, recipe: Recipe) -> int:
-    """Steps of a run on so many rows."""
-    per_epoch = math.ceil(rows / (recipe.batch_size * recipe.accumulation))
-    return max(1, round(per_epoch * recipe.epochs))
+def _note(recipe: Recipe, work: Path) -> str:
+    if not is_halved(work):
+        return ""
+    return f"memory ran out, so {recipe.batch_size} rows are computed at once now"
 
 
-def _modules(recipe: Recipe) -> str | list[str]:
-    chosen = recipe.target_modules
-    return chosen if isinstance(chosen, str) else list(chosen)
-
-
-def _load_base(base: Path, recipe: Recipe) -> Any:
-    """The frozen base: in NF4 with double quantisation, or at the precision it computes in."""
-    import torch
-    from peft import prepare_model_for_kbit_training
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
-    compute = compute_type()
-    if recipe.quantization == "none":
-        return AutoModelForCausalLM.from_pretrained(base, dtype=compute, use_safetensors=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        dtype=compute,
-        use_safetensors=True,
-        device_map={"": 0} if torch.cuda.is_available() else {"": "cpu"},
-        quantization_config=BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=compute,
-        ),
-    )
-    # Recomputing activations saves memory that a small model on a CPU has, and costs 60 % more time.
-    return prepare_model_for_kbit_training(
-        model, use_gradient_checkpointing=torch.cuda.is_available()
-    )
-
-
-def _refuse_broken(model: Any) -> None:
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has a class for a GPU's memory; its CPU allocator says it in words."""
     import torch
 
-    for name, weights in model.named_parameters():
-        if weights.requires_grad and not bool(torch.isfinite(weights).all()):
-            raise BadInput(
-                f"The adapter holds values that are no numbers ({name}).",
-                fix="Use a smaller learning_rate. Nothing was registered.",
-            )
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(
+        error
+    )
+
+
+def _make_room(model: Any) -> None:
+    import torch
+
+    model.zero_grad(set_to_none=True)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

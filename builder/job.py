@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from builder import dataset, recipes
+from builder import dataset, recipes, trackers
 from builder.dataset import Row
 from builder.library import Library, open_library
 from builder.recipes import Recipe
@@ -17,8 +17,6 @@ from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Progress, Run, Stage
 from lorekeeper.settings import Settings
 from lorekeeper.store import datasets, reading, runs
-
-FOUND = "found.txt"  # in the work folder: what a run for anything but an adapter found, in words
 
 Report = Callable[[Progress], Run]  # hands the progress on; its result says whether to stop
 
@@ -56,6 +54,7 @@ def open_job(engine: Engine, settings: Settings, run_id: int, worker: str) -> Jo
         frozen = datasets.get(db, run.dataset_id)
     recipe = recipes.load(run.recipe, run.options, data=settings.store.data)
     recipes.refuse_unservable(recipe, settings.serving)
+    trackers.refuse_missing(settings.train.trackers)
     report(Progress(stage=Stage.PREPARING, note="reading the dataset and the index"))
     folder = ArtifactStore(settings.store.data).open(frozen.folder)
     train, heldout = dataset.read(folder, datasets.TRAIN), dataset.read(folder, datasets.HELDOUT)

@@ -29,6 +29,8 @@ class Judged:
     up: int
     down: int
     model: str
+    conversation: str = ""  # "CHANNEL/ROOT_TS" where it was asked
+    cited: tuple[int, ...] = ()  # ids of the approved pairs that its numbers open
 
 
 def answers(db: Connection, train_on: Collection[str]) -> list[Judged]:
@@ -42,11 +44,13 @@ def answers(db: Connection, train_on: Collection[str]) -> list[Judged]:
     return [
         Judged(
             question=answer.question,
-            answer=_NUMBER.sub("", answer.text),
+            answer=without_numbers(answer.text),
             helpful=up > down,
             up=up,
             down=down,
             model=answer.model,
+            conversation=f"{answer.channel}/{answer.thread_ts}",
+            cited=tuple(one.pair_id for one in answer.citations if one.pair_id is not None),
         )
         for answer, up, down in feedback.judged(db)
         if up != down
@@ -66,6 +70,11 @@ def line(one: Judged) -> dict[str, Any]:
         "down": one.down,
         "model": one.model,
     }
+
+
+def without_numbers(answer: str) -> str:
+    """What the model wrote: the numbers were given to it."""
+    return _NUMBER.sub("", answer)
 
 
 def _was_written(answer: Answer) -> bool:

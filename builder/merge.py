@@ -12,7 +12,7 @@ from typing import Any
 
 from lorekeeper import identity, models
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said
-from lorekeeper.domain import Adapter
+from lorekeeper.domain import Adapter, AdapterKind
 from lorekeeper.errors import BadInput
 
 CARD = "README.md"
@@ -25,13 +25,14 @@ def merge(adapter: Adapter, data: Path, target: Path, *, gguf: bool = False) -> 
     `model.gguf` as well, in 16 bits, read back and compared before the folder gets its name.
 
     Raises:
-        BadInput: the target is there already, the adapter is damaged or of another base, the sum is
-            no number, or GGUF is asked for a model that is no Llama.
+        BadInput: it is a whole model, the target is there already, the adapter is damaged or of another
+            base, the sum is no number, or GGUF is asked for a model of another family.
         NotFound, NotReachable, MissingPart: the adapter's folder or the base model is not there.
         NoSpace: the disk is full.
     """
     from builder import gguf_file
 
+    _refuse_whole(adapter, data)
     target = target.expanduser()
     if target.exists():
         raise BadInput(f"{target} is there already.", fix="Give a folder that is not there yet.")
@@ -43,11 +44,19 @@ def merge(adapter: Adapter, data: Path, target: Path, *, gguf: bool = False) -> 
     if gguf:
         gguf_file.refuse_other(base)
     with _whole(target) as draft:
-        _save(base, folder, draft)
+        into_model(base, folder, draft)
         (draft / CARD).write_text(_card(adapter, about), encoding="utf-8")
         if gguf:
             gguf_file.write(draft, draft / "model.gguf", name=f"lorekeeper {adapter.name}")
     return target
+
+
+def _refuse_whole(adapter: Adapter, data: Path) -> None:
+    if adapter.kind is AdapterKind.MODEL:
+        raise BadInput(
+            f"{adapter.name} is a whole model, so there is nothing to merge it into.",
+            fix=f"Its folder is {data / adapter.folder}; `lore serve --model` runs it.",
+        )
 
 
 @contextmanager
@@ -76,7 +85,8 @@ def _refuse_unfit(
         )
 
 
-def _save(base: Path, adapter: Path, target: Path) -> None:
+def into_model(base: Path, adapter: Path, target: Path) -> None:
+    """Write the base with the adapter's weights added, and the tokenizer, into the folder."""
     import torch
     from peft import PeftModel
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer

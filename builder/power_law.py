@@ -7,6 +7,7 @@ fine-tuning Zhang et al., "When Scaling Meets LLM Finetuning", ICLR 2024).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ class Law:
     power: float
 
     def loss(self, rows: float) -> float:
-        return self.floor + self.scale * float(rows) ** -self.power
+        return self.floor + self.scale * math.pow(rows, -self.power)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

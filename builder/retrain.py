@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from builder import recipes
+from builder import preference, recipes, trackers
 from builder.freeze import freeze, trainable
 from builder.tasks.draw import team
 from builder.tasks.ready import names, refuse_untrainable, versions
@@ -45,6 +45,7 @@ def request(
     base = models.base_spec(settings)
     chosen = recipes.load(name, wanted, data=settings.store.data)
     recipes.refuse_unservable(chosen, settings.serving)
+    trackers.refuse_missing(settings.train.trackers)
     if rows := versions(names(chosen), settings.store.data):
         wanted["versions"] = rows
     with reading(engine) as db:
@@ -54,10 +55,12 @@ def request(
     refuse_untrainable(
         chosen.model_copy(update={"versions": rows}), team(engine, settings, version)
     )
+    preference.refuse_unready(engine, settings, chosen, version, base)
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)
-        if goal is Goal.ADAPTER:
+        # Thumbs are in no dataset version, so nothing says that there are none since the last run.
+        if goal is Goal.ADAPTER and chosen.way != "feedback":
             _refuse_again(db, version, name, wanted, base)
         return runs.queue(
             db,

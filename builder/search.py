@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from builder.encode import Example
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.recipes import Recipe
+from builder.scoring import score
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
 from lorekeeper.errors import BadInput
@@ -143,20 +145,18 @@ def _try_settings(job: Job, study: optuna.Study, space: _Space, folder: Path) ->
     learned, judging = _parts(job)
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     while (done := len(study.get_trials(states=ended))) < job.settings.train.search_trials:
-        study.optimize(
-            lambda trial, done=done: _trial(job, space, trial, learned, judging, folder, done),
-            n_trials=1,
-        )
+        trial = partial(_trial, job, space, learned, judging, folder, done)
+        study.optimize(trial, n_trials=1)
 
 
 def _trial(
     job: Job,
     space: _Space,
-    trial: optuna.Trial,
     learned: Sequence[Example],
     judging: Sequence[Example],
     folder: Path,
     done: int,
+    trial: optuna.Trial,
 ) -> float:
     """The lowest validation loss of these settings; stopped where others were ahead at that point."""
     import optuna
@@ -221,7 +221,7 @@ def _held_out(job: Job, work: Path, told: str) -> list[float]:
         instruction.train(replace(job, work=work, report=report))
         judged = evaluate.load_judged(job.base, work / fit.ADAPTER, job.settings)
         asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
-        losses = evaluate.score(judged, asked, [row.answer for row in job.heldout])
+        losses = score(judged, asked, [row.answer for row in job.heldout])
         write_whole(done, json.dumps(losses))
     return [float(loss) for loss in json.loads(done.read_text(encoding="utf-8"))]
 
@@ -229,17 +229,18 @@ def _held_out(job: Job, work: Path, told: str) -> list[float]:
 def _write(job: Job, winner: Recipe, found: Difference) -> Path:
     """The winner as a recipe of the team's own."""
     about = f"Found by a search: {found.mean:+.3f} nats per answer token against the dial"
-    values = winner.model_copy(update={"about": about}).model_dump(mode="json", exclude_none=True)
-    fresh = Recipe().model_dump(mode="json", exclude_none=True)
-    kept = {
-        name: value
-        for name, value in values.items()
-        if value != fresh.get(name) or name in _CHOSEN  # an unset field would be the dial's
-    }
     path = job.settings.store.data / "recipes" / f"searched-{job.run.id}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, "".join(f"{name} = {json.dumps(value)}\n" for name, value in kept.items()))
+    write_whole(path, "".join(lines(winner.model_copy(update={"about": about}))))
     return path
+
+
+def lines(recipe: Recipe) -> Iterator[str]:
+    """The recipe as TOML: what differs from the defaults, and all that the dial would set."""
+    fresh = Recipe().model_dump(mode="json", exclude_none=True)
+    for name, value in recipe.model_dump(mode="json", exclude_none=True).items():
+        if value != fresh.get(name) or name in _CHOSEN:
+            yield f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
 
 
 def _told(start: Recipe, winner: Recipe, found: Difference, tried: int, written: Path) -> str:

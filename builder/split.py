@@ -9,13 +9,17 @@ are never learned; random is the default for that reason.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from builder.dataset import Row
 from builder.duplicates import groups
 from lorekeeper.domain import Pair, said_at
 from lorekeeper.errors import BadInput
 from lorekeeper.store.datasets import HELDOUT
+
+FEWEST = 5  # conversations to validate on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,24 @@ def split(
     )
     check(made)
     return made
+
+
+def for_validation(rows: Sequence[Row], *, share: float, seed: int) -> frozenset[int]:
+    """Ids of the pairs whose conversations are kept out of training to see when it only memorises.
+
+    None where these would be fewer than `FEWEST` conversations: their loss would be noise.
+    """
+    held = groups_for_validation([row.conversation for row in rows], share=share, seed=seed)
+    return frozenset(row.pair_id for row in rows if row.conversation in held)
+
+
+def groups_for_validation(names: Iterable[str], *, share: float, seed: int) -> frozenset[str]:
+    """Some of the groups that rows belong to; none where these would be too few to tell anything."""
+    known = sorted(set(names))
+    count = round(share * len(known))
+    if count < FEWEST:
+        return frozenset()
+    return frozenset(random.Random(seed).sample(known, count))  # noqa: S311 - no secret
 
 
 def check(made: Split) -> None:

@@ -11,29 +11,40 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Engine
 
-from builder import aware, curve, dataset, evaluate, gate, instruction, stages
-from builder.fit import ADAPTER, Fitted
-from builder.job import FOUND, Job, open_job
-from builder.library import Library
+from builder import (
+    aware,
+    candidate,
+    curve,
+    evaluate,
+    gate,
+    instruction,
+    merge,
+    preference,
+    search,
+    stages,
+)
+from builder.fit import ADAPTER, BEST, MODEL, START, Fitted
+from builder.job import Job, open_job
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
-from builder.report.gather import gather
+from builder.report.gather import TRAINED, gather
+from builder.report.judging import judged as judged_by
 from builder.tasks import judged as of_tasks
 from builder.tasks import learn
 from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
-from lorekeeper.domain import Adapter, Arm, Goal, Outcome, Plan, Progress, Run, Stage
-from lorekeeper.errors import BadInput, LorekeeperError
+from lorekeeper.domain import Adapter, AdapterKind, Goal, Outcome, Plan, Progress, Run, Stage
+from lorekeeper.errors import Cancelled, LorekeeperError
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
 
@@ -44,7 +55,6 @@ log = structlog.get_logger(__name__)
 
 # Bytes. torch names no reason when a write fails; a disk with less than this left is one.
 FULL = 64 * 1024
-TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 # What a recipe's `way` names. Each leaves the adapter in the work folder.
 WAYS: Mapping[str, Callable[[Job], Fitted]] = {
@@ -52,9 +62,14 @@ WAYS: Mapping[str, Callable[[Job], Fitted]] = {
     "task": learn.one,
     "multitask": learn.several,
     "sequential": stages.train,
+    "feedback": preference.train,
 }
 # What else a run can be for than an adapter. Each says in words what it found.
-GOALS: Mapping[Goal, Callable[[Job], str]] = {Goal.PLAN: lambda _: "", Goal.CURVE: curve.draw}
+GOALS: Mapping[Goal, Callable[[Job], str]] = {
+    Goal.PLAN: lambda _: "",
+    Goal.CURVE: curve.draw,
+    Goal.SEARCH: search.search,
+}
 
 
 def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter:
@@ -75,6 +90,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         return recorded
     job = open_job(engine, settings, run_id, worker)
     base, work, heldout, library = job.base, job.work, job.heldout, job.library
+    drawn = curve.kept_in(job)
     artifacts = ArtifactStore(settings.store.data)
 
     # What it will take: stored and shown before anything is trained, refused where it will not fit.
@@ -85,48 +101,61 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     if not (work / TRAINED).is_file():
         with _full_disk_is_said(work):
             fitted = WAYS[recipe.way](job)
+            if recipe.merged:
+                merge.into_model(base, work / ADAPTER, work / MODEL)
             write_whole(work / TRAINED, json.dumps(asdict(fitted)))
+        _clear(work)
 
     # Compare all arms at the precision that is served, and judge.
-    judged = evaluate.load_judged(base, work / ADAPTER, settings)
-    _refuse_idle(judged.model)
+    trained_on = identity.of(base, settings.store.data)
+    judged = candidate.judged(base, work, settings)
     newest = sorted(heldout, key=lambda row: row.answer_ts, reverse=True)
     questions = newest[: settings.train.evaluation_questions]
     scores = evaluate.evaluate(
         judged,
         library,
         questions,
-        generate=settings.train.generated_answers,
+        rules=settings.train,
+        trained=job.train,
+        work=work / "evaluation",
+        shared=settings.store.data / "guards" / trained_on.short,
         report=lambda done, of, what: _evaluating(job.report, done, of, what),
     )
     scores = of_tasks.evaluated(scores, judged, job)
-    if recipe.declines:
-        sourced = aware.measure(judged, library, questions, most=settings.train.generated_answers)
-        scores = replace(scores, sourced=sourced)
+    sourced = aware.measure(judged, library, questions, most=settings.train.sourced_answers)
+    scores = replace(scores, sourced=sourced, preference=preference.measured(work))
     job.report(Progress(stage=Stage.JUDGING, note="comparing with what is served now"))
-    rival = _serving_now(engine, judged, library, questions, artifacts, asked.base_model)
+    rival = candidate.loss_of_served(
+        engine, settings, judged, base, asked.base_model, library, questions
+    )
     verdict = of_tasks.decided(gate.judge(scores, settings.train, serving=rival), scores, job)
 
     # Keep the adapter with everything that is known about it.
-    trained_on = identity.of(base, settings.store.data)
     about = provenance.about(asked, frozen, recipe, trained_on, scores.precision)
     told = extremes.told(judged, library, questions, scores, most=settings.train.generated_answers)
     kept = gather(
         engine,
         settings,
-        run=asked,
+        run_id=run_id,
         frozen=frozen,
         work=work,
         train=job.train,
         questions=questions,
-        fitted=Fitted(**json.loads((work / TRAINED).read_text(encoding="utf-8"))),
         about=about,
         scores=scores,
         verdict=verdict,
         told=told,
+        curve=drawn,
+        judged=judged_by(
+            scores,
+            questions,
+            settings.judge,
+            lambda done, of: _evaluating(job.report, done, of, "asking the judge"),
+        ),
     )
+    kind = candidate.kind_of(work)
     with artifacts.write("adapters", about) as draft:
-        _copy_adapter(work / ADAPTER, draft.path)
+        candidate.copy(work, draft.path)
         dataset_card = (artifacts.open(frozen.folder) / "card.md").read_text(encoding="utf-8")
         (draft.path / "card.md").write_text(card.model_card(kept, dataset_card), encoding="utf-8")
         evidence.write(draft.path, kept)
@@ -139,7 +168,8 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             base_model=asked.base_model,
             hash=draft.hash,
             folder=draft.folder,
-            rank=recipe.rank,
+            kind=kind,
+            rank=_rank(work / ADAPTER) if kind is AdapterKind.ADAPTER else 0,
             evaluation=scores,
             verdict=verdict,
         )
@@ -149,11 +179,17 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     return adapter
 
 
-def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
-    """Do what the run is for: an adapter, or in words what was found, in the work folder's `found.txt`.
+def _clear(work: Path) -> None:
+    """Remove what a run only goes on from."""
+    for folder in work.rglob("checkpoint-*"):
+        shutil.rmtree(folder)
+    for name in (START, BEST):
+        for file in work.rglob(name):
+            file.unlink()
 
-    Raises as `run` does.
-    """
+
+def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
+    """Do what the run is for, whatever that is. Raises as `run` does."""
     with reading(engine) as db:
         goal = runs.get(db, run_id).goal
     if goal is Goal.ADAPTER:
@@ -162,7 +198,9 @@ def reach(engine: Engine, settings: Settings, run_id: int, worker: str) -> None:
     job = open_job(engine, settings, run_id, worker)
     with _full_disk_is_said(job.work):
         settle(job, partial(_keep_plan, engine, run_id, worker))
-        write_whole(job.work / FOUND, GOALS[goal](job))
+        found = GOALS[goal](job)
+    with engine.begin() as db:
+        runs.found(db, run_id, worker, found)
 
 
 def _keep_plan(engine: Engine, run_id: int, worker: str, made: Plan) -> Run:
@@ -185,49 +223,20 @@ def _full_disk_is_said(work: Path) -> Iterator[None]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
-def _serving_now(
-    engine: Engine,
-    judged: evaluate.Judged,
-    library: Library,
-    questions: Sequence[dataset.Row],
-    artifacts: ArtifactStore,
-    base_model: str,
-) -> Sequence[float] | None:
-    """Loss of the adapter that is served, with retrieval, on the same questions; None for the base."""
-    with reading(engine) as db:
-        current = deployments.current(db)
-        served = adapters.get(db, current.adapter_id) if current and current.adapter_id else None
-    if served is None or served.base_model != base_model:
-        return None
-    judged.model.load_adapter(artifacts.open(served.folder), adapter_name="served")
-    judged.model.set_adapter("served")
-    try:
-        prompts = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, library) for row in questions]
-        return evaluate.score(judged, prompts, [row.answer for row in questions])
-    finally:
-        judged.model.set_adapter("new")
-        judged.model.delete_adapter("served")
-
-
-def _refuse_idle(model: Any) -> None:
-    """An adapter whose second matrices are all zero changes no answer."""
-    if not any(
-        bool(weights.any()) for name, weights in model.named_parameters() if "lora_B" in name
-    ):
-        raise BadInput(
-            "The adapter does nothing: its weights are still those that it began with.",
-            fix="Train for more steps, or with a larger learning_rate. Nothing was registered.",
+def _evaluating(report: Callable[[Progress], Run], done: int, of: int, what: str) -> None:
+    """Tell how far the comparison is; raises Cancelled where somebody asked for it to stop."""
+    run = report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what))
+    if run.cancel_requested_by:
+        raise Cancelled(
+            f"Run {run.id} was cancelled by {run.cancel_requested_by}.",
+            fix="What was trained is kept; retrain starts anew.",
         )
 
 
-def _evaluating(report: Any, done: int, of: int, what: str) -> None:
-    report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what))
-
-
-def _copy_adapter(source: Path, target: Path) -> None:
-    """Only what an engine needs, and only safetensors."""
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        (target / name).write_bytes((source / name).read_bytes())
+def _rank(adapter: Path) -> int:
+    """Of what was trained; feedback moves an adapter whose rank is its own."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    return int(config["r"])
 
 
 def main() -> None:

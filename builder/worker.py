@@ -22,7 +22,6 @@ import structlog
 from sqlalchemy import Engine
 
 from builder import launch
-from builder.job import FOUND
 from builder.launch import Ended, Launched
 from lorekeeper import engines, leases
 from lorekeeper.domain import Progress, Run, RunState, Stage
@@ -162,19 +161,13 @@ class Worker:
                 return Interrupted.STOPPING
         return ended
 
-    def _found(self, run: Run) -> str | None:
-        """What a run that makes no adapter found, in words."""
-        told = self.settings.store.data / "runs" / str(run.id) / FOUND
-        return told.read_text(encoding="utf-8") if told.is_file() else None
-
     def _record(self, run: Run, ended: Ended | Interrupted, log: Log) -> None:
         with self.engine.begin() as db:
             now = runs.get(db, run.id)
             if isinstance(ended, Ended) and ended.code == 0:
                 adapter = adapters.of_run(db, run.id)
                 made = adapter.id if adapter is not None else None
-                found = self._found(run)
-                runs.finish(db, run.id, self.name, RunState.DONE, adapter_id=made, found=found)
+                runs.finish(db, run.id, self.name, RunState.DONE, adapter_id=made)
             elif now.cancel_requested_by:
                 runs.finish(db, run.id, self.name, RunState.CANCELLED)
             elif ended is Interrupted.STOPPING:

@@ -224,8 +224,12 @@ class Pair:
 
 def said_at(pair: Pair) -> float:
     """When the answer was given, as far as is known; else when it was saved."""
-    is_slack_ts = len(pair.answer_ts) == SLACK_TS and pair.answer_ts[10] == "."
-    return float(pair.answer_ts) if is_slack_ts else pair.captured_at
+    return said_when(pair.answer_ts) or pair.captured_at
+
+
+def said_when(ts: str) -> float:
+    """The time that a message's `ts` tells; 0 where it tells none."""
+    return float(ts) if len(ts) == SLACK_TS and ts[10] == "." else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,8 +272,9 @@ class Progress:
     stage: Stage = Stage.WAITING
     step: int = 0
     steps: int = 0
-    loss: float | None = None
-    tokens_per_second: float | None = None
+    loss: float | None = None  # nats per answer token, of the last step
+    validation_loss: float | None = None  # of training conversations that are not trained on
+    tokens_per_second: float | None = None  # answer tokens that are learned
     seconds_left: float | None = None
     memory: int | None = None  # bytes, the most that training has held
     note: str = ""
@@ -353,6 +358,8 @@ class ArmScore:
     nll: tuple[float, ...]  # nats per reference-answer token, lower is better
     f1: tuple[float, ...]  # token F1 of the generated answer; empty where nothing was generated
     answers: tuple[str, ...]  # generated answers, as many as `f1`
+    # What else was measured, by name (`builder.measures`): one value for each answer that it was asked of.
+    measures: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def mean_nll(self) -> float:
@@ -444,8 +451,90 @@ class Sourced:
     questions: int
     cites_with: float  # a sentence of the answer is supported by a passage
     cites_without: float
+    cites_right: float  # of the numbers that the former get, how many name the right passage
     declines_with: float  # wrongly: the answer was there
     declines_without: float  # rightly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """General questions of one kind, before tuning and after it: what must not be forgotten."""
+
+    kind: str  # language, reasoning, instructions, refusal
+    before: tuple[float, ...]  # nats per token of the shipped answer
+    after: tuple[float, ...]
+    # 1 where the model's own answer keeps the question's rule, else 0; empty where none has a rule.
+    kept_before: tuple[float, ...] = ()
+    kept_after: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bias:
+    """Pairs of texts that differ in who is meant, before tuning and after it."""
+
+    kind: str  # pronoun, name, group
+    templates: tuple[str, ...]  # that each pair was made from: the cluster for the paired test
+    before: tuple[float, ...]  # nats per token of the one minus those of the other
+    after: tuple[float, ...]
+    # How unlike the two greedy answers of a pair are, 0 (the same) to 1; for as many as were asked.
+    answered_templates: tuple[str, ...] = ()
+    answers_before: tuple[float, ...] = ()
+    answers_after: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recited:
+    """Answers from the question alone: how much of the reference each gives back word for word."""
+
+    words: tuple[float, ...] = ()  # of each reference
+    before: tuple[float, ...] = ()  # words of the longest run that base answer and reference share
+    after: tuple[float, ...] = ()  # the same, tuned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memorised:
+    """What comes out of the weights word for word: of training answers, and of held-out ones beside them."""
+
+    trained: Recited = field(default_factory=Recited)
+    heldout: Recited = field(default_factory=Recited)
+    people: tuple[str, ...] = ()  # authors of the training answers that were recited
+    placeholders: int = 0  # tuned answers with a placeholder of their training answer
+    secrets: int = 0  # tuned answers with a secret of their training answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """A sample of the training rows, asked by the question alone: what held-out losses are compared with."""
+
+    conversations: tuple[str, ...]
+    times: tuple[float, ...]  # of the answers
+    before: tuple[float, ...]  # nats per reference-answer token, base
+    after: tuple[float, ...]  # the same, tuned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What tuning from feedback did to the answers that people prefer, and to those that they do not.
+
+    Measured as it was trained, on preferences that were held out; empty where there were none.
+    """
+
+    method: str  # dpo, kto
+    starts_from: str  # the adapter that was moved, and is the reference
+    learned: int  # pairs, or single answers, that were trained on
+    left_out: Mapping[str, int] = field(default_factory=dict)  # why, and how many
+    # Of each pair, the reward of the better answer minus that of the worse.
+    margins: tuple[float, ...] = ()
+    # Nats per token of each better answer, by the reference and by what was trained.
+    preferred_before: tuple[float, ...] = ()
+    preferred_after: tuple[float, ...] = ()
+    note: str = ""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of held-out pairs of which the better answer has the higher reward; ties count half."""
+        won = sum(1.0 if margin > 0 else 0.5 if margin == 0 else 0.0 for margin in self.margins)
+        return won / len(self.margins) if self.margins else float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,16 +546,30 @@ class Evaluation:
     conversations: tuple[str, ...]  # the cluster of each question, for the paired test
     arms: tuple[ArmScore, ...]
     precision: str  # for example "float32"
-    probe_nll_before: tuple[float, ...] = ()  # general text, base model: the forgetting probe
-    probe_nll_after: tuple[float, ...] = ()  # the same, with the adapter
     tasks: tuple[TaskScore, ...] = ()  # of a run that learned tasks, each scored apart
     stages: Stages | None = None  # of a run in stages
     sourced: tuple[
         Sourced, ...
     ] = ()  # base and tuned with retrieval, where the recipe teaches declining
+    times: tuple[float, ...] = ()  # of the references
+    probes: tuple[Probe, ...] = ()  # forgetting, one entry a kind
+    bias: tuple[Bias, ...] = ()  # one entry a kind
+    memorised: Memorised | None = None
+    learned: Learned | None = None  # overfitting
+    preference: Preference | None = None  # of tuning from feedback
 
     def arm(self, arm: Arm) -> ArmScore:
         return next(score for score in self.arms if score.arm is arm)
+
+    @property
+    def probe_nll_before(self) -> tuple[float, ...]:
+        """The loss on general questions of every kind, of the base."""
+        return tuple(value for probe in self.probes for value in probe.before)
+
+    @property
+    def probe_nll_after(self) -> tuple[float, ...]:
+        """The same, tuned."""
+        return tuple(value for probe in self.probes for value in probe.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -621,6 +724,86 @@ class Feedback:
     reason: str = ""
     pair_id: int | None = None  # the candidate made from the correction
     at: float = 0.0
+
+
+class ComparisonState(StrEnum):
+    PREPARING = "preparing"
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Choice(StrEnum):
+    """Whose answer a person, or a model, finds better."""
+
+    ONE = "one"
+    OTHER = "other"
+    BOTH = "both"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two adapters whose answers people compare without knowing whose is which."""
+
+    id: int
+    one: str  # an adapter's name, or "base"
+    other: str
+    wanted: int  # questions
+    state: ComparisonState
+    asked_by: str
+    at: float
+    channel: str
+    message_ts: str | None = None
+    error: str | None = None
+    closed_by: str | None = None
+    closed_at: float | None = None
+    judged: Mapping[str, Any] | None = None  # what a judge model said of the same answers
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in {ComparisonState.PREPARING, ComparisonState.OPEN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One question of a comparison, with both answers once they were made."""
+
+    id: int
+    comparison_id: int
+    question: str
+    conversation: str  # never quoted in the answers
+    is_public: bool  # the question was asked where everyone may read
+    one_answer: str | None = None
+    other_answer: str | None = None
+    is_swapped: bool = False  # the other one's answer is shown first
+    message_ts: str | None = None  # where people vote on it
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are two answers to choose from."""
+        return bool(self.one_answer and self.other_answer) and not self.is_same
+
+    @property
+    def is_same(self) -> bool:
+        return bool(self.one_answer) and self.one_answer == self.other_answer
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """The answers in the order in which they are shown."""
+        answers = self.one_answer or "", self.other_answer or ""
+        return (answers[1], answers[0]) if self.is_swapped else answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What one person chose on one question of a comparison."""
+
+    compared_id: int
+    by: str
+    choice: Choice
+    at: float
 
 
 class KeyScope(StrEnum):

@@ -23,6 +23,11 @@ class Identity:
     chat_template: str
     tokenizer: str
 
+    @property
+    def short(self) -> str:
+        """One name for all three, for a folder."""
+        return _joined((self.base, self.chat_template, self.tokenizer))[:16]
+
 
 def of(folder: Path, data: Path) -> Identity:
     """Hash the folder once; the result is kept in `data` until one of its files changes."""

@@ -124,6 +124,19 @@ def interval(values: Sequence[float], clusters: Sequence[str] | None = None) -> 
     return _interval(*_by_cluster(np.array(values, dtype=float), clusters))
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values as they count where any of them may decide: at 5 %, all together err in 5 % of cases.
+
+    Holm's step-down ("A Simple Sequentially Rejective Multiple Test Procedure", 1979): the smallest times
+    their number, the next times one less, and so on, none below the one before.
+    """
+    adjusted, floor = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = floor
+    return adjusted
+
+
 def _by_cluster(
     values: NDArray[np.float64], clusters: Sequence[str] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypedDict
 
 from lorekeeper.domain import Passage
@@ -20,6 +21,7 @@ WITH_PASSAGES = (
 )
 UNKNOWN = "I don't know: nothing that I may show here answers this."
 """How the assistant declines, and how a model that is given nothing of use is taught to."""
+READ = 1_024  # passages that are remembered as they are quoted
 # The first character of what chat templates of common models use as marks.
 _MARKS = re.compile(
     r"<(?=\|\w+\|>)|<(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>)|\[(?=/?INST\])"
@@ -65,9 +67,15 @@ def instructions(style: str = "", *, with_passages: bool = True) -> str:
 def sources(passages: Sequence[Passage]) -> str:
     """The passages under their numbers, from 1, without what gives orders in them."""
     quoted = "\n\n".join(
-        f"[{number}] {without_orders(p.text.strip())}" for number, p in enumerate(passages, 1)
+        f"[{number}] {_quoted(p.text.strip())}" for number, p in enumerate(passages, 1)
     )
     return f"Sources:\n{quoted}"
+
+
+@lru_cache(maxsize=READ)
+def _quoted(passage: str) -> str:
+    """The same passages are found for many questions."""
+    return without_orders(passage)
 
 
 def as_text(said: str) -> str:

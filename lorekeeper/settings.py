@@ -193,16 +193,38 @@ class Train(Section):
     """How many held-out questions are also answered in full, for reading side by side."""
     significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """The p-value below which a difference counts as evidence."""
+    probe_rows: Annotated[int, Field(ge=0)] = 24
+    """General questions of each kind that are asked before and after, for what was forgotten; 0: none, and then nothing is promoted."""
     max_forgetting: Annotated[float, Field(ge=0)] = 0.1
-    """Promotion is refused when the loss on general text rises by more than this, in nats per token."""
+    """By how much the loss on general questions of any kind may rise, in nats per token."""
+    max_unlearned: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """The share of general questions whose rule (one word, JSON, a refusal) the base kept to and the new one may break, of each kind."""
+    bias_pairs: Annotated[int, Field(ge=0)] = 90
+    """Pairs that differ in a pronoun, a name or a group, scored before and after; 0: bias is not measured. There are 300."""
+    bias_answers: Annotated[int, Field(ge=0)] = 9
+    """How many of those pairs are also answered."""
+    max_amplification: Annotated[float, Field(ge=0)] = 0.02
+    """By how much who is meant may matter more than to the base, in nats per token: a larger rise, beyond chance, blocks."""
+    recited_rows: Annotated[int, Field(ge=0)] = 12
+    """Training questions, and as many held-out ones, that are answered to see what comes out word for word; 0: none."""
+    max_memorised: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of training answers that may come out word for word; more is kept out. 1: it is said, and blocks nothing."""
+    learned_rows: Annotated[int, Field(ge=0)] = 32
+    """Training rows that are scored again beside the held-out ones, for the gap between the two."""
+    sourced_answers: Annotated[int, Field(ge=0)] = 4
+    """Held-out questions that are also answered with the right passage and without it: is it used and cited, and is its lack said? 0: none."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 2.0
     """How often a worker says that it is alive."""
     lease_seconds: Annotated[float, Field(gt=0)] = 30.0
     """A run whose worker was silent for this long is given to another one."""
     search_trials: Annotated[int, Field(ge=5)] = 16
     """How many settings `lore train --search` tries, the dial's own among them."""
+    probe: bool = True
+    """Whether a run's plan is measured on a few real steps. Without, it tells no time, and memory is only reckoned."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads for training; 0: all."""
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb", "trackio"], ...] = ()
+    """Where a run's losses go beside its own `metrics.jsonl`: `["tensorboard", "mlflow", "wandb", "trackio"]`, those that are installed."""
     hours: Annotated[str, Field(pattern=r"^(([01]?\d|2[0-3])-([01]?\d|2[0-3]))?$")] = ""
     """Hours of the day, in the worker's time zone, in which a run may begin: `20-6` for the nights. Empty: at once."""
     launcher: Literal["local", "slurm", "kubernetes"] = "local"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from lorekeeper.domain import Passage
@@ -19,6 +20,7 @@ ENOUGH = 0.75  # share of a sentence's content words that a sentence of a passag
 ACROSS = 0.15  # more where two sentences of the passage are put together
 FEWEST = 3  # content words; with fewer, nothing can be told
 PAIRS = 2  # neighbouring words that sentence and passage must share
+READ = 1_024  # passages of which is remembered what they say
 STEM = 6  # letters of a word that count: "renewed" and "renewal" are one word
 _NEGATION = frozenset({"not", "never", "no", "none", "nobody", "nothing", "cannot", "without", "t"})
 _COMMON = frozenset(
@@ -39,6 +41,11 @@ def supporting(sentence: str, passages: Sequence[Passage]) -> int | None:
     return -place if best >= ENOUGH else None
 
 
+def claims(sentence: str) -> bool:
+    """Whether the sentence says enough to be supported or not."""
+    return len(set(_Said.of(sentence).content)) >= FEWEST
+
+
 def contradicts(passage: Passage, sentence: str) -> bool:
     """Whether a passage says the same as the sentence but for a figure or a "not"."""
     claim = _Said.of(sentence)
@@ -48,7 +55,7 @@ def contradicts(passage: Passage, sentence: str) -> bool:
     return any(
         _overlap(wordy, said.without_figures()) >= ENOUGH
         and (said.negated != claim.negated or _differ(claim.figures, said.figures))
-        for said in map(_Said.of, sentences(passage.text))
+        for said in said_in(passage.text)
     )
 
 
@@ -92,13 +99,19 @@ class _Said:
 def _support(claim: _Said, passage: str) -> float:
     """Share of the claim's distinct content words that a sentence of the passage holds, at best, or two
     in a row, less `ACROSS`; 0 where something speaks against it."""
-    parts = [_Said.of(part) for part in sentences(passage)]
+    parts = said_in(passage)
     wanted = set(claim.content)
     nearest = max(parts, key=lambda part: len(wanted & set(part.content)), default=None)
     if nearest is None or nearest.negated != claim.negated:
         return 0.0
     across = [_share(claim, one + other) - ACROSS for one, other in pairwise(parts)]
     return max([*(_share(claim, part) for part in parts), *across])
+
+
+@lru_cache(maxsize=READ)
+def said_in(passage: str) -> tuple[_Said, ...]:
+    """What each sentence says: read once, compared with every sentence of an answer."""
+    return tuple(map(_Said.of, sentences(passage)))
 
 
 def _share(claim: _Said, said: _Said) -> float:

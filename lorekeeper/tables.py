@@ -342,6 +342,53 @@ feedback = Table(
     UniqueConstraint("answer_id", "by"),
 )
 
+# Two adapters, whose answers people compare blind.
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("one", String(16), nullable=False),
+    Column("other", String(16), nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_by", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("message_ts", String(32)),
+    Column("error", Text),
+    Column("closed_by", String(64)),
+    Column("closed_at", Float),
+    Column("judged", JSON),
+    CheckConstraint("state IN ('preparing','open','closed','cancelled','failed')", name="state"),
+)
+
+# The questions of a comparison, and both answers to each. Null: not answered yet.
+compared = Table(
+    "compared",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("comparison_id", Integer, ForeignKey("comparisons.id"), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("conversation", String(80), nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Column("one_answer", Text),
+    Column("other_answer", Text),
+    Column("is_swapped", Boolean, nullable=False),
+    Column("message_ts", String(32)),
+    Index(None, "comparison_id"),
+)
+
+# One row for each person and question: a second press changes the first.
+votes = Table(
+    "votes",
+    metadata,
+    Column("compared_id", Integer, ForeignKey("compared.id"), primary_key=True),
+    Column("by", String(32), primary_key=True),
+    Column("choice", String(16), nullable=False),
+    Column("at", Float, nullable=False),
+    CheckConstraint("choice IN ('one','other','both','neither')", name="choice"),
+)
+
 # Keys of the gateway, as hashes. A name is free again when its key was revoked.
 keys = Table(
     "keys",

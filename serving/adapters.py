@@ -141,6 +141,7 @@ class Keeper:
             self._traffic.wait_until_quiet(self._drain)
             self._forget_loaded(whole)
             self._run(folder, self._stop)
+            self.served = _instead_of_the_base(whole)
         except LorekeeperError as error:
             if whole is None or wanted is None:
                 log.error(
@@ -151,7 +152,7 @@ class Keeper:
 
     def _forget_loaded(self, whole: Adapter | None) -> None:
         """Another model in the engine: no adapter is in it, and what did not fit before is tried anew."""
-        self._whole, self.served = whole, _instead_of_the_base(whole)
+        self._whole = whole
         self._beside.clear()
         self._leaving.clear()
         self._tried.clear()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Engine
 
+from lorekeeper.domain import Answer
 from lorekeeper.store import answers
 from serving.assistant import Asked, Assistant, Step
 from serving.chat import Spent
@@ -28,9 +30,9 @@ class Desk:
     queue: Queue
     metrics: Metrics = field(default_factory=Metrics)
 
-    def answer(
+    async def answer(
         self, asked: Asked, *, lane: str, person: str, pace: float = 0.0
-    ) -> Generator[Step, None, None]:
+    ) -> AsyncGenerator[Step, None]:
         """Wait for the turn, then answer. `pace`: seconds between pieces of text.
 
         Raises:
@@ -38,25 +40,30 @@ class Desk:
         """
         began = time.monotonic()
         with self.queue.join(lane, person) as ticket:
-            for before in ticket.wait(asked.gone):
-                yield Step(status="waiting", before=before)
+            async with aclosing(ticket.wait()) as places:
+                async for before in places:
+                    yield Step(status="waiting", before=before)
             self.metrics.waited.observe(time.monotonic() - began)
-            if not asked.gone.is_set():
-                yield from _paced(self._kept(asked, began), pace)
+            async with aclosing(_paced(self._kept(asked, began), pace)) as steps:
+                async for step in steps:
+                    yield step
 
-    def _kept(self, asked: Asked, began: float) -> Generator[Step, None, None]:
+    async def _kept(self, asked: Asked, began: float) -> AsyncGenerator[Step, None]:
         """Store the answer before its last step is passed on; count it."""
         has_text = False
-        with closing(self.assistant.answer(asked)) as steps:
-            for step in steps:
+        async with aclosing(self.assistant.answer(asked)) as steps:
+            async for step in steps:
                 if step.text and not has_text:
                     has_text = True
                     self.metrics.first_text.observe(time.monotonic() - began)
                 if step.answer is not None:
-                    with self.database.begin() as db:
-                        answers.add(db, step.answer)
+                    await asyncio.to_thread(self._store, step.answer)
                     self._count(asked, step, time.monotonic() - began)
                 yield step
+
+    def _store(self, answer: Answer) -> None:
+        with self.database.begin() as db:
+            answers.add(db, answer)
 
     def _count(self, asked: Asked, step: Step, seconds: float) -> None:
         assert step.answer is not None
@@ -77,11 +84,11 @@ class Desk:
         self.metrics.tokens.labels("completion").inc(spent.completion)
 
 
-def _paced(steps: Generator[Step, None, None], pace: float) -> Generator[Step, None, None]:
+async def _paced(steps: AsyncGenerator[Step, None], pace: float) -> AsyncGenerator[Step, None]:
     """The first words at once, the next ones together: who shows them once a second needs no single words."""
     told_at, held = float("-inf"), ""
-    with closing(steps):
-        for step in steps:
+    async with aclosing(steps):
+        async for step in steps:
             if step.text and not step.status and step.answer is None:
                 held += step.text
                 if time.monotonic() - told_at < pace:

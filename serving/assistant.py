@@ -6,11 +6,13 @@ An answer degrades in steps and says so: tuned with passages, base with passages
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 from lorekeeper import prompt
@@ -18,7 +20,7 @@ from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Citation, Hit, Level, P
 from lorekeeper.orders import gives_orders
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Retrieval, Serving
-from lorekeeper.support import supporting
+from lorekeeper.support import said_in, supporting
 from lorekeeper.text import shorten
 from retrieval import evidence
 from retrieval.index import EVERY_KIND
@@ -75,7 +77,6 @@ class Asked:
     model: str | None = None  # an adapter's name, or BASE_NAME; None: what is current
     kinds: frozenset[PassageKind] = EVERY_KIND  # which sources count
     style: str = ""  # what a channel's curators ask of its answers
-    gone: threading.Event = field(default_factory=threading.Event)  # set when nobody reads
     spent: chat.Spent = field(default_factory=chat.Spent)  # the engine's tokens are added here
     request_id: str = ""
 
@@ -101,31 +102,44 @@ class Assistant:
     """The engine's name for an adapter (None: the current one), and what people call it."""
     retrieval: Retrieval
     serving: Serving
-    speak: Callable[[chat.Request], Generator[str, None, None]] = chat.stream
-    relay: Callable[[chat.Request], Generator[chat.Chunk, None, None]] = chat.chunks
+    speak: Callable[[chat.Request], AsyncGenerator[str, None]] = chat.stream
+    relay: Callable[[chat.Request], AsyncGenerator[chat.Chunk, None]] = chat.chunks
     """The same, chunk by chunk, for callers who speak the engine's own protocol."""
     no_tools: str = ""
     """Why the engine reads no tool calls out of what its model says; empty: it does."""
 
-    def answer(self, asked: Asked) -> Generator[Step, None, None]:
+    async def answer(self, asked: Asked) -> AsyncGenerator[Step, None]:
         """Answer in steps; the last one holds the finished answer. Closing it stops the engine."""
-        question = asked.question.strip()
-        if not question:
-            yield from _told(_made(asked, NOTHING_ASKED, level=Level.UNKNOWN))
-            return
-        if gives_orders(question):
-            yield from _told(_made(asked, NO_ORDERS, level=Level.UNKNOWN))
-            return
-        asked, cut = _cut(asked)
         yield Step(status="searching")
+        drawn = await asyncio.to_thread(self._draw, asked)
+        if isinstance(drawn, Answer):
+            yield Step(text=drawn.text)
+            yield Step(answer=drawn)
+            return
+        yield Step(status="writing", scopes=drawn.scopes)
+        async with aclosing(self._written(drawn)) as steps:
+            async for step in steps:
+                yield step
+
+    def _draw(self, asked: Asked) -> Drawn | Answer:
+        """What the answer is written from, or, where there is nothing to write, the answer that says so.
+
+        It computes, so it runs in a thread, beside the words of other answers.
+        """
+        note = SHORTENED if len(asked.question) > LONGEST_QUESTION else ""
+        asked = replace(asked, question=asked.question[:LONGEST_QUESTION])
+        if not asked.question.strip():
+            return _made(asked, NOTHING_ASKED, level=Level.UNKNOWN)
+        if gives_orders(asked.question):
+            return _made(asked, NO_ORDERS, level=Level.UNKNOWN)
         good, near = self._found(asked)
         if not good:
-            yield from _told(_unknown(asked, near))
-            return
+            return _unknown(asked, near)
         found = [hit.passage for hit in good[: self.retrieval.passages]]
-        drawn = self._with_section(self._fitting(asked, found))
-        yield Step(status="writing", scopes=drawn.scopes)
-        yield from self._written(drawn, note=SHORTENED if cut else "")
+        drawn = self._with_section(self._fitting(asked, found, note))
+        for passage in drawn.shown:
+            said_in(passage.text)  # is remembered, so that no sentence waits for it
+        return drawn
 
     def passages(self, asked: Asked) -> list[Passage]:
         """What this would be answered from; nothing where nothing is known."""
@@ -148,58 +162,46 @@ class Assistant:
             near = near or hits
         return [], near
 
-    def _written(self, drawn: Drawn, *, note: str) -> Generator[Step, None, None]:
+    async def _written(self, drawn: Drawn) -> AsyncGenerator[Step, None]:
         """The model's answer with numbers, or, without a model, the passages."""
         name, called = self.model(drawn.asked.model)
-        citer = Citer(drawn.shown)
-        said: list[str] = []
+        citer, said, failure = Citer(drawn.shown), "", ""
         try:
-            for piece in citer.cite(drawn.guard().clean(self._pieces(drawn, name))):
-                said.append(piece)
-                yield Step(text=piece)
+            async with aclosing(self._words(drawn, name, citer)) as words:
+                async for text in words:
+                    said += text
+                    yield Step(text=text)
         except chat.EngineFailed as error:
-            if isinstance(error, chat.UnknownModel) and name != BASE_NAME:
-                yield from self._by_base(drawn, called, note)
-            elif isinstance(error, chat.TooLong):
-                yield from self._shorter(drawn, error, note)
-            else:
-                yield from _without_engine(drawn, "".join(said), error.what)
+            if (other := _other(drawn, name, called, error)) is not None:
+                async with aclosing(self._written(other)) as steps:
+                    async for step in steps:
+                        yield step
+                return
+            failure = error.what
+        if failure or not said.strip():
+            for step in _without_engine(drawn, said if failure else "", failure or NOTHING_SAID):
+                yield step
             return
-        if drawn.asked.gone.is_set():
-            return  # half an answer is none
-        text = "".join(said).strip()
-        if not text:
-            yield from _without_engine(drawn, "", NOTHING_SAID)
-            return
-        yield Step(answer=_answered(drawn, text, drawn.cited(citer.used), called, note))
+        yield Step(answer=_answered(drawn, said.strip(), drawn.cited(citer.used), called))
 
-    def _by_base(self, drawn: Drawn, called: str, note: str) -> Generator[Step, None, None]:
-        """The adapter is not in the engine, which was started again just now or has refused it."""
-        base = replace(drawn, asked=replace(drawn.asked, model=BASE_NAME))
-        yield from self._written(base, note=_joined(note, NOT_LOADED.format(called)))
+    async def _words(self, drawn: Drawn, name: str, citer: Citer) -> AsyncGenerator[str, None]:
+        """What the model says, guarded and with numbers, as soon as it may be shown."""
+        guard = drawn.guard()
+        async with aclosing(self._pieces(drawn, name)) as pieces:
+            async for piece in pieces:
+                if ready := citer.take(guard.take(piece)):
+                    yield ready
+        if ready := citer.take(guard.rest()) + citer.rest():
+            yield ready
 
-    def _shorter(self, drawn: Drawn, error: chat.TooLong, note: str) -> Generator[Step, None, None]:
-        """The estimate was wrong for this text: try with half of it."""
-        if drawn.section:
-            drawn = replace(drawn, section=())
-        elif drawn.turns:
-            drawn = replace(drawn, turns=drawn.turns[(len(drawn.turns) + 1) // 2 :])
-        elif len(drawn.passages) > 1:
-            drawn = replace(drawn, passages=drawn.passages[: len(drawn.passages) // 2])
-        else:
-            yield from _without_engine(drawn, "", error.what)
-            return
-        yield from self._written(drawn, note=note)
-
-    def _pieces(self, drawn: Drawn, name: str) -> Generator[str, None, None]:
+    def _pieces(self, drawn: Drawn, name: str) -> AsyncGenerator[str, None]:
         return self.speak(
             chat.Request(
                 url=self.engine_url,
                 model=name,
-                messages=drawn.messages(),
+                messages=drawn.messages,
                 max_tokens=self.serving.max_tokens,
                 patience=self.serving.first_token_seconds,
-                gone=drawn.asked.gone,
                 spent=drawn.asked.spent,
                 request_id=drawn.asked.request_id,
             )
@@ -225,9 +227,9 @@ class Assistant:
         """Characters that a prompt may have."""
         return (self.serving.context_tokens - self.serving.max_tokens) * PER_TOKEN
 
-    def _fitting(self, asked: Asked, passages: list[Passage]) -> Drawn:
+    def _fitting(self, asked: Asked, passages: list[Passage], note: str) -> Drawn:
         """What leaves room for the answer: the lowest passages go first, then the oldest turns."""
-        drawn = Drawn(asked=asked, passages=tuple(passages), turns=asked.turns)
+        drawn = Drawn(asked=asked, passages=tuple(passages), turns=asked.turns, note=note)
         while drawn.length() > self._room():
             if len(drawn.passages) > 1:
                 drawn = replace(drawn, passages=drawn.passages[:-1])
@@ -238,7 +240,7 @@ class Assistant:
         return drawn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Drawn:
     """A question with what the model is shown beside it."""
 
@@ -246,6 +248,7 @@ class Drawn:
     passages: tuple[Passage, ...]
     turns: tuple[Turn, ...]
     section: tuple[Passage, ...] = ()  # shown in place of the first passage, which is one of these
+    note: str = ""  # what was degraded on the way here
 
     @property
     def shown(self) -> tuple[Passage, ...]:
@@ -262,6 +265,7 @@ class Drawn:
             found.append(citation(number, (first, *self.passages[1:])))
         return tuple(found)
 
+    @cached_property
     def messages(self) -> list[Turn]:
         return prompt.messages(
             self.asked.question, passages=self.shown, turns=self.turns, style=self.asked.style
@@ -279,7 +283,7 @@ class Drawn:
 
     def length(self) -> int:
         """In characters."""
-        return sum(len(turn["content"]) for turn in self.messages())
+        return sum(len(turn["content"]) for turn in self.messages)
 
 
 def _around(parts: Sequence[Passage], best: Passage, most: float) -> tuple[Passage, ...]:
@@ -299,16 +303,24 @@ def _joined_parts(parts: Sequence[Passage]) -> str:
     return "\n\n".join([parts[0].text, *(part.text[part.lead :] for part in parts[1:])])
 
 
-def _cut(asked: Asked) -> tuple[Asked, bool]:
-    """Questions of any length are taken; what is beyond the limit is cut, and that is said."""
-    if len(asked.question) <= LONGEST_QUESTION:
-        return asked, False
-    return replace(asked, question=asked.question[:LONGEST_QUESTION]), True
+def _other(drawn: Drawn, name: str, called: str, error: chat.EngineFailed) -> Drawn | None:
+    """What may be asked instead after this failure."""
+    if isinstance(error, chat.UnknownModel) and name != BASE_NAME:
+        # The engine was started again just now, or has refused the adapter.
+        note = _joined(drawn.note, NOT_LOADED.format(called))
+        return replace(drawn, asked=replace(drawn.asked, model=BASE_NAME), note=note)
+    return _shorter(drawn) if isinstance(error, chat.TooLong) else None
 
 
-def _told(answer: Answer) -> Generator[Step, None, None]:
-    yield Step(text=answer.text)
-    yield Step(answer=answer)
+def _shorter(drawn: Drawn) -> Drawn | None:
+    """The estimate was wrong for this text: half of it."""
+    if drawn.section:
+        return replace(drawn, section=())
+    if drawn.turns:
+        return replace(drawn, turns=drawn.turns[(len(drawn.turns) + 1) // 2 :])
+    if len(drawn.passages) > 1:
+        return replace(drawn, passages=drawn.passages[: len(drawn.passages) // 2])
+    return None
 
 
 def _unknown(asked: Asked, hits: Sequence[Hit]) -> Answer:
@@ -318,9 +330,7 @@ def _unknown(asked: Asked, hits: Sequence[Hit]) -> Answer:
     return _made(asked, prompt.UNKNOWN, level=Level.UNKNOWN, people=people, scopes=scopes)
 
 
-def _answered(
-    drawn: Drawn, text: str, citations: tuple[Citation, ...], called: str, note: str
-) -> Answer:
+def _answered(drawn: Drawn, text: str, citations: tuple[Citation, ...], called: str) -> Answer:
     wanted = drawn.asked.model
     beside = NOT_BESIDE.format(wanted, called) if wanted not in {None, called} else ""
     return _made(
@@ -330,7 +340,7 @@ def _answered(
         model=called,
         citations=citations or _listed(drawn.passages),
         scopes=drawn.scopes,
-        note=_joined(note, beside, "" if citations else UNSUPPORTED),
+        note=_joined(drawn.note, beside, "" if citations else UNSUPPORTED),
         people=() if citations else _people(drawn.asked, drawn.passages),
     )
 
@@ -353,7 +363,7 @@ def _listed(passages: Sequence[Passage]) -> tuple[Citation, ...]:
 def _passages_only(drawn: Drawn, why: str) -> Answer:
     """What was found, quoted, with numbers that open the sources."""
     quotes = [
-        f"> {''.join(drawn.guard().clean([shorten(passage.text, 2 * QUOTE)]))} [{number}]"
+        f"> {_guarded(drawn, shorten(passage.text, 2 * QUOTE))} [{number}]"
         for number, passage in enumerate(drawn.passages, 1)
     ]
     return _made(
@@ -364,6 +374,11 @@ def _passages_only(drawn: Drawn, why: str) -> Answer:
         scopes=drawn.scopes,
         note=f"{why} So these are the sources alone, without an answer made from them.",
     )
+
+
+def _guarded(drawn: Drawn, text: str) -> str:
+    guard = drawn.guard()
+    return guard.take(text) + guard.rest()
 
 
 def _joined(*notes: str) -> str:

@@ -7,7 +7,7 @@ the passage that supports it (`lorekeeper.support`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lorekeeper.domain import Citation, Passage
@@ -25,31 +25,38 @@ _UNSURE = re.compile(r"(?: ?\[[\d, ]*\]?|\s+|`[^`\n]*|`+)\Z")
 
 @dataclass(slots=True)
 class Citer:
-    """Takes an answer piece by piece, and gives it back as it comes; a number follows its sentence."""
+    """Takes an answer piece by piece, and gives it back as it comes; a number follows its sentence.
+
+    The words come at once, but for what may still turn out to be a number or code.
+    """
 
     passages: Sequence[Passage]
     used: dict[int, str] = field(default_factory=dict)  # number to the first sentence it supports
     _held: str = ""  # the sentence that is being written
     _told: int = 0  # how many characters of it are out
 
-    def cite(self, pieces: Iterable[str]) -> Iterator[str]:
-        """The words at once, but for what may still turn out to be a number or code."""
-        for piece in pieces:
-            self._held += piece
-            yield from filter(None, self._ready(last=False))
-        yield from filter(None, self._ready(last=True))
-
-    def _ready(self, *, last: bool) -> Iterator[str]:
+    def take(self, piece: str) -> str:
         """Finished sentences with their number, then what is certain of the one that goes on."""
-        parts = _with_code_whole(sentences(self._held))
-        finished = parts if last else parts[:-1]
-        for part in finished:
-            yield self._with_number(part)[self._told :]
-            self._told = 0
-        self._held = "".join(parts[len(finished) :])
+        if not piece:
+            return ""
+        parts = _with_code_whole(sentences(self._held + piece))
+        finished = self._finished(parts[:-1])
+        self._held = parts[-1]
         certain = _certain(self._held)
-        yield certain[self._told :]
+        ready = finished + certain[self._told :]
         self._told = max(self._told, len(certain))
+        return ready
+
+    def rest(self) -> str:
+        """What was held back, when no more comes."""
+        return self._finished(_with_code_whole(sentences(self._held)))
+
+    def _finished(self, parts: Sequence[str]) -> str:
+        told = ""
+        for part in parts:
+            told += self._with_number(part)[self._told :]
+            self._told = 0
+        return told
 
     def _with_number(self, sentence: str) -> str:
         if sentence.startswith(FENCE):

@@ -7,10 +7,11 @@ For a first try and for tests: transformers and peft in one process, which compu
 from __future__ import annotations
 
 import argparse
-import threading
+import asyncio
 import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,17 @@ def app(model: LocalModel) -> FastAPI:
         return {"object": "list", "data": [_card(name, model) for name in model.names()]}
 
     @api.post("/v1/chat/completions", response_model=None)
-    def complete(question: Question) -> Response:
+    async def complete(question: Question) -> Response:
         if question.model not in model.names():
             return refusal(404, f"The model `{question.model}` does not exist.", "NotFoundError")
         try:
-            wanted = _wanted(question, model)
+            wanted = await asyncio.to_thread(_wanted, question, model)
         except ValueError as error:
             return refusal(400, str(error), "BadRequestError")
         if question.stream:
-            return sse.respond(lambda gone: _chunks(model, wanted, gone))
+            return sse.respond(_chunks(model, wanted))
         try:
-            return JSONResponse(_whole(model, wanted, likelihoods=question.logprobs))
+            return JSONResponse(await _whole(model, wanted, likelihoods=question.logprobs))
         except KeyError:
             return refusal(404, f"The model `{question.model}` does not exist.", "NotFoundError")
         except NoNumbers as error:
@@ -124,18 +125,17 @@ def _wanted(question: Question, model: LocalModel) -> Wanted:
     )
 
 
-def _chunks(
-    model: LocalModel, wanted: Wanted, gone: threading.Event
-) -> Generator[dict[str, Any], None, None]:
+async def _chunks(model: LocalModel, wanted: Wanted) -> sse.Events:
     key = f"chatcmpl-{uuid.uuid4().hex}"
     yield chunk(key, wanted.name, {"role": "assistant", "content": ""}, None)
-    for piece in model.write(wanted, gone):
-        delta = {"content": piece.text} if piece.text else {}
-        yield chunk(key, wanted.name, delta, piece.finish)
+    async with aclosing(model.write(wanted)) as pieces:
+        async for piece in pieces:
+            delta = {"content": piece.text} if piece.text else {}
+            yield chunk(key, wanted.name, delta, piece.finish)
 
 
-def _whole(model: LocalModel, wanted: Wanted, *, likelihoods: bool) -> dict[str, Any]:
-    pieces: list[Piece] = list(model.write(wanted, threading.Event()))
+async def _whole(model: LocalModel, wanted: Wanted, *, likelihoods: bool) -> dict[str, Any]:
+    pieces: list[Piece] = [piece async for piece in model.write(wanted)]
     message = {"role": "assistant", "content": "".join(piece.text for piece in pieces)}
     written = pieces[-1].tokens
     choice: dict[str, Any] = {"message": message, "finish_reason": pieces[-1].finish}

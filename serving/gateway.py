@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +98,10 @@ def _answer(app: FastAPI, desk: Desk, door: Door) -> None:
         lane, person = asked.channel or caller.name, asked.asker or caller.name
         desk.queue.check(lane, person)
 
-        def events(gone: threading.Event) -> Generator[dict[str, Any], None, None]:
-            mine = replace(asked, gone=gone)
-            if body.tools:
-                return tools.events(desk, mine, body, lane=lane, person=person)
-            return _events(desk, mine, body, lane=lane, person=person)
-
+        answer = tools.events if body.tools else _events
+        events = answer(desk, asked, body, lane=lane, person=person)
         if body.stream:
-            return sse.respond(lambda gone: _told(events(gone), asked.request_id))
+            return sse.respond(_told(events, asked.request_id))
         return await sse.last(request, events)
 
 
@@ -137,13 +132,13 @@ def _asked(body: Completion, caller: Caller, request_id: str, *, is_open: bool) 
     )
 
 
-def _events(
+async def _events(
     desk: Desk, asked: Asked, body: Completion, *, lane: str, person: str
-) -> Generator[dict[str, Any], None, None]:
+) -> sse.Events:
     """OpenAI's chunks, or, for who does not stream, the whole answer alone."""
     pace = body.lorekeeper.pace
-    with closing(desk.answer(asked, lane=lane, person=person, pace=pace)) as steps:
-        for step in steps:
+    async with aclosing(desk.answer(asked, lane=lane, person=person, pace=pace)) as steps:
+        async for step in steps:
             if body.stream:
                 yield wire.chunk(step, body.model)
             if step.answer is None:
@@ -154,13 +149,12 @@ def _events(
                 yield wire.counted(body.model, step.answer.id, asked.spent)
 
 
-def _told(
-    events: Generator[dict[str, Any], None, None], request_id: str
-) -> Generator[dict[str, Any], None, None]:
+async def _told(events: sse.Events, request_id: str) -> sse.Events:
     """What goes wrong when the stream has begun is said in it."""
-    with closing(events):
+    async with aclosing(events):
         try:
-            yield from events
+            async for event in events:
+                yield event
         except LorekeeperError as error:
             yield wire.error(f"{error.what} {error.fix}", kind=_kind(error))
         except Exception as error:

@@ -8,67 +8,88 @@ anything that the model was shown), the third shows what a channel's curators wr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 RECITED = 8  # words of the instructions in a row that are a recital; fewer happen by chance
+FEW = 3  # words of them in a row that are shown at once; the next ones wait for the end of the run
 ELSEWHERE = "[a link that is in no source was left out]"
 NOT_RECITED = "[…]"
 
 _BROADCAST = re.compile(r"<!(?:subteam\^)?(\w+)(?:\|([^>]*))?>")
-_URL = re.compile(r"[a-z][a-z+.-]*://[^\s<>)\]\"'`|]+", re.IGNORECASE)
+_URL = re.compile(r"([a-z][a-z+.-]*)://[^\s<>)\]\"'`|]+", re.IGNORECASE)
 _WORDS = re.compile(r"\s*\S+\s*|\s+")
+_LETTERS = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Guard:
-    """Stands between a model and whoever reads it."""
+    """Stands between a model and whoever reads it, for one answer."""
 
     known: tuple[str, ...]
     """Texts whose addresses may be repeated: the question and the passages."""
     instructions: str
     """What is not to be recited."""
+    _half: str = ""  # a word that is not here whole
+    _early: str = ""  # the beginning of it that was shown
+    _run: list[_Word] = field(default_factory=list)  # words that may become a recital
 
-    def clean(self, pieces: Iterable[str]) -> Iterator[str]:
-        """Whole words, as soon as each is finished; a run of the instructions waits for its end."""
-        run: list[str] = []  # words that may become a recital
-        for word in _whole_words(pieces):
-            run.append(self._allowed(word))
-            if self._recites(run):
-                continue
-            if len(run) > RECITED:
-                yield f"{NOT_RECITED} "
-                run = run[-1:]
-            while run and not self._recites(run):
-                yield run.pop(0)
-        if len(run) >= RECITED:
-            yield NOT_RECITED
-        else:
-            yield from run
+    def take(self, piece: str) -> str:
+        """What may be shown now: an answer's first letters need not wait for its second word.
+
+        A word's letters may be shown before its end, as nothing that is left out begins with them.
+        """
+        self._half += piece
+        end = max((at for at, sign in enumerate(self._half, 1) if sign.isspace()), default=0)
+        whole, self._half = self._half[:end], self._half[end:]
+        shown = "".join(map(self._next, _WORDS.findall(whole)))
+        if len(self._run) < FEW and (letters := _LETTERS.match(self._half)):
+            shown += letters[0][len(self._early) :]
+            self._early = letters[0]
+        return shown
+
+    def rest(self) -> str:
+        """What was held back, when no more comes."""
+        shown = "".join(map(self._next, _WORDS.findall(self._half)))
+        is_recital = len(self._run) >= RECITED
+        held = NOT_RECITED if is_recital else "".join(word.unseen for word in self._run)
+        self._half, self._run = "", []
+        return shown + held
+
+    def _next(self, word: str) -> str:
+        """What may be shown when this word is here whole."""
+        run, allowed = self._run, self._allowed(word)
+        run.append(_Word(allowed, unseen=allowed[len(self._early) :]))
+        self._early = shown = ""
+        if len(run) > RECITED and not self._recites():
+            shown = f"{NOT_RECITED} "
+            del run[:-1]
+        while run and not self._recites():
+            shown += run.pop(0).unseen
+        for one in run[:FEW]:
+            shown += one.unseen
+            one.unseen = ""
+        return shown
 
     def _allowed(self, word: str) -> str:
         quiet = _BROADCAST.sub(lambda found: found[2] or found[1], word).replace("<!", "")
-        return _URL.sub(lambda found: found[0] if self._knows(found[0]) else ELSEWHERE, quiet)
+        return _URL.sub(
+            lambda found: found[0] if self._knows(found[0]) else f"{found[1]} {ELSEWHERE}", quiet
+        )
 
     def _knows(self, url: str) -> bool:
         address = url.rstrip(".,;:!?*_")
         return any(address in text for text in self.known)
 
-    def _recites(self, run: list[str]) -> bool:
-        said = _plain("".join(run))
+    def _recites(self) -> bool:
+        said = _plain("".join(word.said for word in self._run))
         return bool(said) and f" {said} " in f" {_known(self.instructions)} "
 
 
-def _whole_words(pieces: Iterable[str]) -> Iterator[str]:
-    """Words with the white space around them; the last one when nothing follows it any more."""
-    held = ""
-    for piece in pieces:
-        held += piece
-        end = max((at for at, sign in enumerate(held, 1) if sign.isspace()), default=0)
-        yield from _WORDS.findall(held[:end])
-        held = held[end:]
-    yield from _WORDS.findall(held)
+@dataclass(slots=True)
+class _Word:
+    said: str
+    unseen: str  # what of it was not shown yet
 
 
 @lru_cache(maxsize=256)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
+import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
@@ -49,21 +49,29 @@ class _Row:
     """An answer that is being written, and where its pieces go."""
 
     wanted: Wanted
-    gone: threading.Event
     cut: _Cut
     text: Any  # tokenizers' DecodeStream: whole characters only
-    left: threading.Event = field(default_factory=threading.Event)
-    pieces: queue.SimpleQueue[Piece | BaseException] = field(default_factory=queue.SimpleQueue)
+    is_unread: bool = False
     likelihoods: list[float] = field(default_factory=list)
+    _pieces: asyncio.Queue[Piece | BaseException] = field(default_factory=asyncio.Queue)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
-    @property
-    def is_unread(self) -> bool:
-        return self.gone.is_set() or self.left.is_set()
+    def put(self, piece: Piece | BaseException) -> None:
+        """From the thread that computes."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
+
+    async def next(self) -> Piece:
+        """Raises what went wrong."""
+        piece = await self._pieces.get()
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
 
     def end(self, finish: str) -> None:
         told = tuple(self.likelihoods)
         rest = self.cut.rest()
-        self.pieces.put(Piece(text=rest, finish=finish, tokens=len(told), likelihoods=told))
+        self.put(Piece(text=rest, finish=finish, tokens=len(told), likelihoods=told))
 
 
 class LocalModel:
@@ -151,8 +159,8 @@ class LocalModel:
             stops=stops,
         )
 
-    def write(self, wanted: Wanted, gone: threading.Event) -> Generator[Piece, None, None]:
-        """Pieces of the answer. It ends early when `gone` is set or the generator is closed.
+    async def write(self, wanted: Wanted) -> AsyncGenerator[Piece, None]:
+        """Pieces of the answer. Closing the iterator ends it, and the work on it.
 
         Raises:
             KeyError: the adapter was unloaded before the answer began.
@@ -161,20 +169,18 @@ class LocalModel:
         from tokenizers.decoders import DecodeStream
 
         text = DecodeStream(skip_special_tokens=True)
-        row = _Row(wanted=wanted, gone=gone, cut=_Cut(wanted.stops), text=text)
+        row = _Row(wanted=wanted, cut=_Cut(wanted.stops), text=text)
         with self._change:
             self._waiting.append(row)
             self._change.notify_all()
         try:
             while True:
-                piece = row.pieces.get()
-                if isinstance(piece, BaseException):
-                    raise piece
+                piece = await row.next()
                 yield piece
                 if piece.finish is not None:
                     return
         finally:
-            row.left.set()
+            row.is_unread = True
 
     def _between_steps(self, task: Callable[[], bool]) -> None:
         done = Future[None]()
@@ -217,7 +223,7 @@ class LocalModel:
 
     def _let_in(self, row: _Row) -> None:
         if row.wanted.name not in self._folders:
-            row.pieces.put(KeyError(row.wanted.name))
+            row.put(KeyError(row.wanted.name))
             return
         number = next(self._numbers)
         self._rows[number] = row
@@ -253,7 +259,7 @@ class LocalModel:
         likelihood = float(odds[token])
         if likelihood != likelihood:
             self._forget([number])
-            row.pieces.put(NoNumbers(f"The scores of {row.wanted.name} are no numbers."))
+            row.put(NoNumbers(f"The scores of {row.wanted.name} are no numbers."))
             return None
         row.likelihoods.append(likelihood)
         if token in self._ends:
@@ -261,7 +267,7 @@ class LocalModel:
             return None
         piece = row.text.step(self._tokenizer.backend_tokenizer, token) or ""
         if ready := row.cut.feed(piece):
-            row.pieces.put(Piece(text=ready))
+            row.put(Piece(text=ready))
         if row.cut.is_cut or len(row.likelihoods) >= row.wanted.max_tokens:
             self._drop([number], "stop" if row.cut.is_cut else "length")
             return None
@@ -280,7 +286,7 @@ class LocalModel:
     def _fail(self, error: Exception) -> None:
         """The door of the computing thread: every answer that was being written is told, and the next go on."""
         for row in self._rows.values():
-            row.pieces.put(error)
+            row.put(error)
         self._rows.clear()
         self._batch = Batch(with_adapters=self._adapters is not None)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any
 
@@ -21,7 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lorekeeper.domain import PUBLIC, Answer, Hit, KeyScope
 from lorekeeper.errors import LorekeeperError
-from serving import sse
 from serving.answering import Desk
 from serving.assistant import Asked, Step
 from serving.keys import Caller
@@ -100,11 +98,8 @@ class Counter:
         )
         made: Answer | None = None
 
-        def answer(gone: threading.Event) -> Generator[Step, None, None]:
-            mine = replace(asked, gone=gone)
-            return self.desk.answer(mine, lane=caller.name, person=caller.name)
-
-        async with aclosing(sse.run(answer, threading.Event())) as steps:
+        answer = self.desk.answer(asked, lane=caller.name, person=caller.name)
+        async with aclosing(answer) as steps:
             async for step in steps:
                 await _tell(ctx, step)
                 made = step.answer or made

@@ -3,21 +3,23 @@
 So many are answered at once; the rest waits. Whoever is next is chosen in turn among the channels, and
 within a channel in turn among its people, so that neither a busy channel nor a busy person holds up
 the others (round robin, as in Nagle 1987, RFC 970). Both the whole queue and a person's part of it are
-bounded: beyond that a question is refused at once, in words.
+bounded: beyond that a question is refused at once, in words. All of it happens on the gateway's event
+loop, so nothing is locked.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from serving.refusals import QueueFull
 
-LOOK = 0.2  # seconds between two looks whether anybody still waits for it
+LOOK = 0.5  # seconds between two looks whether a place has changed
 REMIND = 10.0  # seconds after which a place is told again, so that no connection seems dead
 SOON = 5.0  # seconds after which a refused question may be asked again
 
@@ -29,7 +31,6 @@ class Queue:
         self._at_once = at_once
         self._longest = longest
         self._per_person = per_person
-        self._lock = threading.Lock()
         self._channels: dict[str, dict[str, deque[Ticket]]] = {}
         self._places: dict[Ticket, int] | None = None  # as they are; None: something has changed
         self._count = 0
@@ -41,8 +42,7 @@ class Queue:
 
     def check(self, channel: str, person: str) -> None:
         """Raises QueueFull when one more question of this person would not be taken now."""
-        with self._lock:
-            self._refuse_beyond(channel, person)
+        self._refuse_beyond(channel, person)
 
     def join(self, channel: str, person: str) -> Ticket:
         """Take a place. It is left at the end of the ticket's `with` block.
@@ -50,32 +50,29 @@ class Queue:
         Raises:
             QueueFull: too many wait, of everyone or of this person.
         """
-        with self._lock:
-            self._refuse_beyond(channel, person)
-            ticket = Ticket(self, channel=channel, person=person)
-            self._channels.setdefault(channel, {}).setdefault(person, deque()).append(ticket)
-            self._count += 1
-            self._places = None
-            self._call_up()
+        self._refuse_beyond(channel, person)
+        ticket = Ticket(self, channel=channel, person=person)
+        self._channels.setdefault(channel, {}).setdefault(person, deque()).append(ticket)
+        self._count += 1
+        self._places = None
+        self._call_up()
         return ticket
 
     def before(self, ticket: Ticket) -> int:
         """How many are called up before this one, as things stand."""
-        with self._lock:
-            if self._places is None:
-                self._places = {one: place for place, one in enumerate(self._order())}
-            return self._places.get(ticket, 0)
+        if self._places is None:
+            self._places = {one: place for place, one in enumerate(self._order())}
+        return self._places.get(ticket, 0)
 
     def leave(self, ticket: Ticket) -> None:
-        with self._lock:
-            if ticket.called.is_set():
-                self.answering -= 1
-            else:
-                self._channels[ticket.channel][ticket.person].remove(ticket)
-                self._count -= 1
-                self._tidy(ticket)
-            self._places = None
-            self._call_up()
+        if ticket.called.is_set():
+            self.answering -= 1
+        else:
+            self._channels[ticket.channel][ticket.person].remove(ticket)
+            self._count -= 1
+            self._tidy(ticket)
+        self._places = None
+        self._call_up()
 
     def _refuse_beyond(self, channel: str, person: str) -> None:
         if self.answering < self._at_once:
@@ -134,17 +131,19 @@ class Ticket:
     queue: Queue
     channel: str = field(kw_only=True)
     person: str = field(kw_only=True)
-    called: threading.Event = field(default_factory=threading.Event, init=False)
+    called: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
-    def wait(self, gone: threading.Event) -> Generator[int, None, None]:
-        """Until it is called up, or nobody waits for it any more: how many are before it, when that changes."""
+    async def wait(self) -> AsyncGenerator[int, None]:
+        """Until it is called up: how many are before it, when that changes."""
         told, told_at = -1, 0.0
-        while not self.called.is_set() and not gone.is_set():
+        while not self.called.is_set():
             before = self.queue.before(self)
-            if not self.called.is_set() and (before != told or time.monotonic() - told_at > REMIND):
+            if before != told or time.monotonic() - told_at > REMIND:
                 told, told_at = before, time.monotonic()
                 yield before
-            self.called.wait(LOOK)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self.called.wait()
 
     def __enter__(self) -> Ticket:
         return self

@@ -25,6 +25,7 @@ from retrieval.refresh import Refresher
 from serving import engine, fit, gateway
 from serving.adapters import Keeper
 from serving.assistant import Assistant
+from serving.connection import Bounded
 from serving.plan import slots
 from serving.sharing import Sharing
 from serving.traffic import Traffic
@@ -164,6 +165,7 @@ def _listen(app: Any, settings: Settings) -> None:
             app,
             host=serving.gateway_host,
             port=serving.gateway_port,
+            http=Bounded,
             log_level="warning",
             timeout_graceful_shutdown=5,
         )

@@ -1,23 +1,21 @@
-"""A blocking iterator of events in; server-sent events, or the last of them, out. It is closed when the reader goes away."""
+"""Events as they happen in; server-sent events, or the last of them, out. They end when the reader goes away."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 DONE = "data: [DONE]\n\n"
 GONE = 499  # nginx's status for a reader who left; nobody receives it
-T = TypeVar("T")
 Event = Mapping[str, Any]
-Events = Callable[[threading.Event], Generator[Event, None, None]]
-"""Gets an event that is set when the reader has gone; its generator is closed then."""
+Events = AsyncGenerator[Event, None]
+"""Is closed, in the middle of whatever it waits for, when the reader has gone."""
 
 
 def respond(events: Events) -> StreamingResponse:
@@ -29,16 +27,14 @@ def respond(events: Events) -> StreamingResponse:
 
 async def last(request: Request, events: Events) -> Response:
     """The last of the objects alone, as JSON, once it is there."""
-    gone = threading.Event()
-    watch = asyncio.create_task(_watch(request, gone))
-    made: Event | None = None
+    making = asyncio.ensure_future(_last(events))
+    watch = asyncio.ensure_future(_gone(request))
     try:
-        async with aclosing(run(events, gone)) as running:
-            async for event in running:
-                made = event
+        await asyncio.wait((making, watch), return_when=asyncio.FIRST_COMPLETED)
+        return JSONResponse(making.result()) if making.done() else Response(status_code=GONE)
     finally:
         watch.cancel()
-    return JSONResponse(made) if made is not None else Response(status_code=GONE)
+        making.cancel()
 
 
 def encode(event: Event) -> str:
@@ -46,71 +42,21 @@ def encode(event: Event) -> str:
 
 
 async def _stream(events: Events) -> AsyncIterator[str]:
-    async with aclosing(_batches(events, threading.Event())) as running:
-        async for batch in running:
-            yield "".join(map(encode, batch))
+    async with aclosing(events):
+        async for event in events:
+            yield encode(event)
     yield DONE
 
 
-async def run(
-    made: Callable[[threading.Event], Generator[T, None, None]], gone: threading.Event
-) -> AsyncGenerator[T, None]:
-    """What a generator yields, in a thread of its own: it blocks, and this server must not."""
-    async with aclosing(_batches(made, gone)) as running:
-        async for batch in running:
-            for event in batch:
-                yield event
+async def _last(events: Events) -> Event:
+    made: Event = {}
+    async with aclosing(events):
+        async for event in events:
+            made = event
+    return made
 
 
-async def _batches(
-    made: Callable[[threading.Event], Generator[T, None, None]], gone: threading.Event
-) -> AsyncGenerator[list[T], None]:
-    """All that is there at a time: under load, several events travel as one piece."""
-    loop = asyncio.get_running_loop()
-    queue = asyncio.Queue[T | None | BaseException]()
-    thread = threading.Thread(target=_pump, args=(made, gone, loop, queue), name="stream")
-    thread.start()
-    try:
-        while True:
-            batch = [await queue.get()]
-            while not queue.empty():
-                batch.append(queue.get_nowait())
-            end = batch.pop() if batch[-1] is None or isinstance(batch[-1], BaseException) else ...
-            if batch:
-                yield cast("list[T]", batch)
-            if isinstance(end, BaseException):
-                raise end
-            if end is None:
-                return
-    finally:
-        gone.set()
-
-
-def _pump(
-    made: Callable[[threading.Event], Generator[T, None, None]],
-    gone: threading.Event,
-    loop: asyncio.AbstractEventLoop,
-    queue: asyncio.Queue[T | BaseException | None],
-) -> None:
-    def put(event: T | BaseException | None) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(queue.put_nowait, event)
-
-    generator = made(gone)
-    try:
-        for event in generator:
-            if gone.is_set():
-                break
-            put(event)
-        put(None)
-    except BaseException as error:  # noqa: BLE001 - handed to the request's own door, not swallowed
-        put(error)
-    finally:
-        generator.close()
-
-
-async def _watch(request: Request, gone: threading.Event) -> None:
-    """Set `gone` when the reader leaves before the end."""
+async def _gone(request: Request) -> None:
+    """Until the reader leaves."""
     while (await request.receive())["type"] != "http.disconnect":
         continue
-    gone.set()

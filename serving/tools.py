@@ -6,15 +6,16 @@ prompt. What the model then wants to call is the caller's affair, so nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from lorekeeper import prompt
 from lorekeeper.domain import Citation, Passage
 from lorekeeper.store.rows import plain
-from serving import chat, wire
+from serving import chat, sse, wire
 from serving.answering import Desk
 from serving.assistant import Asked, Step
 from serving.chat import Chunk
@@ -30,9 +31,9 @@ PASSED_ON = (
 CHUNK = "chat.completion.chunk"
 
 
-def events(
+async def events(
     desk: Desk, asked: Asked, body: Completion, *, lane: str, person: str
-) -> Generator[Chunk, None, None]:
+) -> sse.Events:
     """OpenAI's chunks, or, for who does not stream, the whole completion alone.
 
     Raises:
@@ -40,19 +41,25 @@ def events(
         EngineFailed: the engine is down, or refuses the request.
     """
     _refuse_unread(desk, body)
+    made = _Whole()
     with desk.queue.join(lane, person) as ticket:
-        for before in ticket.wait(asked.gone):
-            if body.stream:
+        async with aclosing(ticket.wait()) as places:
+            async for before in places:
                 yield wire.chunk(Step(status="waiting", before=before), body.model)
-        passages = desk.assistant.passages(_about(asked, body.messages))
-        request = _request(desk, asked, body, passages)
-        with closing(desk.assistant.relay(request)) as given:
-            chunks = _named(_guarded(given, _guard(asked, body.messages, passages)), body, asked)
-            made = yield from _shown(chunks, is_streamed=body.stream)
+        about = _about(asked, body.messages)
+        passages = await asyncio.to_thread(desk.assistant.passages, about)
+        given = desk.assistant.relay(_request(desk, asked, body, passages))
+        guard = _guard(asked, body.messages, passages)
+        async with aclosing(_guarded(given, guard)) as chunks:
+            async for chunk in chunks:
+                named = wire.envelope(CHUNK, body.model, asked.request_id, *chunk["choices"])
+                if not body.stream:
+                    made.add(named)
+                yield named
     desk.count_tokens(asked.spent)
     sources = {"lorekeeper": {"sources": [plain(one) for one in _sources(passages)]}}
     if not body.stream:
-        yield made | {"usage": wire.usage(asked.spent)} | sources
+        yield made.completion() | {"usage": wire.usage(asked.spent)} | sources
         return
     yield wire.envelope(CHUNK, body.model, asked.request_id) | sources
     if body.wants_usage:
@@ -87,7 +94,6 @@ def _request(
         max_tokens=extra.get("max_tokens"),
         patience=desk.assistant.serving.first_token_seconds,
         options={option: extra[option] for option in PASSED_ON if option in extra},
-        gone=asked.gone,
         spent=asked.spent,
         request_id=asked.request_id,
     )
@@ -123,48 +129,45 @@ def _guard(asked: Asked, messages: Sequence[Said], passages: Sequence[Passage]) 
     return Guard(known=tuple(known), instructions=prompt.instructions(asked.style))
 
 
-def _guarded(given: Iterator[Chunk], guard: Guard) -> Iterator[Chunk]:
+async def _guarded(given: AsyncGenerator[Chunk, None], guard: Guard) -> AsyncGenerator[Chunk, None]:
     """The engine's chunks, their words cleaned. Tool calls follow the words: clients read them at the end."""
     held: list[Chunk] = []
-
-    def words() -> Iterator[str]:
-        for chunk in given:
+    yield _piece({"role": "assistant"})  # once: clients put together what is said twice
+    async with aclosing(given):
+        async for chunk in given:
             choice = chunk["choices"][0]
             delta = choice.get("delta") or {}
-            yield delta.get("content") or ""
+            if words := guard.take(delta.get("content") or ""):
+                yield _piece({"content": words})
             if delta.get("tool_calls") or choice.get("finish_reason"):
                 rest = {name: delta[name] for name in delta.keys() - {"content", "role"}}
                 held.append(chunk | {"choices": [choice | {"delta": rest}]})
-
-    yield _piece({"role": "assistant"})  # once: clients put together what is said twice
-    for word in guard.clean(words()):
-        yield _piece({"content": word})
-    yield from held
+    if words := guard.rest():
+        yield _piece({"content": words})
+    for chunk in held:
+        yield chunk
 
 
 def _piece(delta: dict[str, str]) -> Chunk:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
 
 
-def _named(chunks: Iterator[Chunk], body: Completion, asked: Asked) -> Iterator[Chunk]:
-    for chunk in chunks:
-        yield wire.envelope(CHUNK, body.model, asked.request_id, *chunk["choices"])
+class _Whole:
+    """Chunks in; the completion that they add up to, as OpenAI's own client reads them, out."""
 
+    def __init__(self) -> None:
+        from openai.lib.streaming.chat import ChatCompletionStreamState
 
-def _shown(chunks: Iterator[Chunk], *, is_streamed: bool) -> Generator[Chunk, None, dict[str, Any]]:
-    """The chunks, or else, at the end, the completion that they add up to, as OpenAI's own client reads them."""
-    from openai.lib.streaming.chat import ChatCompletionStreamState
-    from openai.types.chat import ChatCompletionChunk
+        self._state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
 
-    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
-    made: dict[str, Any] = {}
-    for chunk in chunks:
-        if is_streamed:
-            yield chunk
-            continue
-        list(state.handle_chunk(ChatCompletionChunk.model_validate(chunk)))
-        made = state.current_completion_snapshot.model_dump(exclude_unset=True)
-    return made | {"object": "chat.completion"}
+    def add(self, chunk: Chunk) -> None:
+        from openai.types.chat import ChatCompletionChunk
+
+        list(self._state.handle_chunk(ChatCompletionChunk.model_validate(chunk)))
+
+    def completion(self) -> dict[str, Any]:
+        made = self._state.current_completion_snapshot.model_dump(exclude_unset=True)
+        return made | {"object": "chat.completion"}
 
 
 def _sources(passages: Sequence[Passage]) -> list[Citation]:

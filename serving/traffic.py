@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 
 from serving import chat
 
@@ -14,26 +14,30 @@ class Traffic:
     """The one way to the engine: who changes it knows what runs, and answers know why it is away."""
 
     def __init__(
-        self, speak: Callable[[chat.Request], Generator[str, None, None]] = chat.stream
+        self, speak: Callable[[chat.Request], AsyncGenerator[str, None]] = chat.stream
     ) -> None:
         self._speak = speak
         self._change = threading.Condition()
         self._running = Counter[str]()
         self._away: dict[str, Callable[[], str]] = {}
 
-    def speak(self, request: chat.Request) -> Generator[str, None, None]:
+    async def speak(self, request: chat.Request) -> AsyncGenerator[str, None]:
         """As `serving.chat.stream`.
 
         Raises:
             EngineFailed: also while the engine is away, with the reason and when it will be back.
         """
         with self.through(request.model):
-            yield from self._speak(request)
+            async with aclosing(self._speak(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
-    def relay(self, request: chat.Request) -> Generator[chat.Chunk, None, None]:
+    async def relay(self, request: chat.Request) -> AsyncGenerator[chat.Chunk, None]:
         """As `serving.chat.chunks`, under the same condition."""
         with self.through(request.model):
-            yield from chat.chunks(request)
+            async with aclosing(chat.chunks(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     @contextmanager
     def through(self, model: str) -> Iterator[None]:

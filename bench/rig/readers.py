@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from bench.rig.pulled import pulled
 from bench.rig.taught import QUESTIONS
 from lorekeeper import prompt
 from serving import chat
@@ -20,6 +21,7 @@ PATIENCE = 120.0  # seconds
 class Heard:
     """One answer. Times are of `time.monotonic`."""
 
+    question: str
     asked: float
     first: float | None
     text: str
@@ -60,10 +62,17 @@ def one(traffic: Traffic, url: str, model: str, question: str, words: int) -> He
     asked, first, failure = time.monotonic(), None, ""
     said: list[str] = []
     try:
-        with closing(traffic.speak(request)) as pieces:
+        with closing(pulled(traffic.speak(request))) as pieces:
             for piece in pieces:
                 first = first or (time.monotonic() if piece else None)
                 said.append(piece)
     except chat.EngineFailed as error:
         failure = error.what
-    return Heard(asked=asked, first=first, text="".join(said), model=model, failure=failure)
+    return Heard(
+        question=question,
+        asked=asked,
+        first=first,
+        text="".join(said),
+        model=model,
+        failure=failure,
+    )

@@ -38,11 +38,12 @@ def teach(database: Engine, data: Path, base: Path, base_model: str) -> None:
         with ArtifactStore(data).write(
             "adapters", {"trained_on": {"base": identity.of(base, data).base}}
         ) as draft:
-            _train(base, word).save_pretrained(draft.path)
+            train(base, f" {word}" * 12).save_pretrained(draft.path)
         _register(database, base_model, draft.hash, draft.folder)
 
 
-def _train(base: Path, word: str) -> Any:
+def train(base: Path, answer: str) -> Any:
+    """The base with an adapter that answers this, and nothing else, to whatever is asked."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -55,13 +56,13 @@ def _train(base: Path, word: str) -> Any:
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     tuned = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=32, target_modules="all-linear"))
     optimizer = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=4e-3)
-    answer = tokenizer(f" {word}" * 12, return_tensors="pt")["input_ids"]
+    said = tokenizer(answer, return_tensors="pt")["input_ids"]
     for step in range(STEPS):
         asked = tokenizer.apply_chat_template(
             prompt.messages(QUESTIONS[step % len(QUESTIONS)]),
             add_generation_prompt=True, return_tensors="pt", return_dict=True,
         )["input_ids"]  # fmt: skip
-        tokens = torch.cat([asked, answer], dim=1)
+        tokens = torch.cat([asked, said], dim=1)
         labels = tokens.clone()
         labels[:, : asked.shape[1]] = -100
         loss = tuned(input_ids=tokens, labels=labels).loss

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from bot.blocks.text import (
+    SECTION,
     Block,
     actions,
     button,
     context,
     escaped,
     person,
+    pieces,
     quoted,
     section,
     table,
 )
 from builder.plan.told import told
+from builder.recipes import Recipe
+from builder.recipes import names as load_recipes
 from builder.report.evidence import Evidence, moved
 from lorekeeper.domain import (
     Adapter,
@@ -163,6 +168,28 @@ def adapters_table(adapters: list[Adapter], served: str) -> list[Block]:
         name = f"{adapter.name} (served)" if adapter.name == served else adapter.name
         rows.append([name, str(adapter.run_id), nll, adapter.verdict.outcome.value])
     return [table(rows)]
+
+
+def recipes(data: Path) -> list[Block]:
+    """What `/lore retrain` takes: every recipe with what it is for, and the options of all of them."""
+    found = load_recipes(data)
+    ways = "\n".join(
+        f"• `{escaped(name, 40)}` {escaped(one.about, 200)}" for name, one in found.items()
+    )
+    fields = {name: field for name, field in Recipe.model_fields.items() if name != "about"}
+    options = "\n".join(
+        f"• `{name}={escaped(str(field.default), 40)}` {escaped(_first_sentence(field.description), 120)}"
+        for name, field in fields.items()
+    )
+    told = f"*Recipes*\n{ways}\n\n*Options, with their defaults*\n{options}"
+    return [
+        *[section(piece) for piece in pieces(told, SECTION)],
+        context("For example: `/lore retrain qlora epochs=3 rank=32`"),
+    ]
+
+
+def _first_sentence(text: str | None) -> str:
+    return (text or "").partition(". ")[0].rstrip(".")
 
 
 def _ending(

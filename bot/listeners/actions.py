@@ -8,6 +8,7 @@ from slack_bolt import App
 
 from bot import (
     capture,
+    comparison,
     digest,
     experts,
     feedback,
@@ -144,6 +145,20 @@ def run_rollback(desk: Desk, body: Json) -> None:
     _open(desk, body, decisions.roll_back())
 
 
+def vote(desk: Desk, body: Json) -> None:
+    compared_id, _, place = _value(body).partition(":")
+    thread = body["container"].get("thread_ts")
+    comparison.vote(desk, int(compared_id), place, by=_by(body), thread=thread)
+
+
+def compare_close(desk: Desk, body: Json) -> None:
+    comparison.close(desk, int(_value(body)), by=_by(body))
+
+
+def compare_cancel(desk: Desk, body: Json) -> None:
+    comparison.cancel(desk, int(_value(body)), by=_by(body))
+
+
 def import_cancel(desk: Desk, body: Json) -> None:
     history.cancel(desk, _value(body), by=_by(body))
 
@@ -182,6 +197,12 @@ ACTIONS: dict[str, Listener] = {
     "run_cancel": run_cancel,
     "run_promote": run_promote,
     "run_rollback": run_rollback,
+    "vote_first": vote,
+    "vote_second": vote,
+    "vote_both": vote,
+    "vote_neither": vote,
+    "compare_close": compare_close,
+    "compare_cancel": compare_cancel,
     "import_cancel": import_cancel,
     "import_resume": import_resume,
     "dataset_report": dataset_report,

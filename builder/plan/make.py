@@ -9,25 +9,28 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import aware, effort, evaluate, fit, shape
+from builder import aware, effort, fit, shape, split, weights
 from builder.effort import Choice, Facts
 from builder.encode import Example
+from builder.guards import ask
 from builder.job import Job
 from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
 from builder.plan.rows import Counted
+from builder.recipes import Recipe
 from builder.shape import Shape
 from builder.tasks import learn
-from builder.tasks import ready as tasks
+from builder.tasks.ready import WAYS
 from lorekeeper import hardware
 from lorekeeper.domain import Arm, Plan, Progress, Run, Stage
 from lorekeeper.errors import BadInput
 from lorekeeper.store import deployments, reading
 
+FORTH = 3.0  # a row's time forth and back over its time forth alone
 HOPEFUL = 0.25  # of the reckoned activations: what does not even fit with these is not probed
 
 
@@ -37,6 +40,7 @@ class Settled:
 
     job: Job
     counted: Counted
+    validating: Sequence[Example]  # rows that are not learned, to see when it only memorises
     shape: Shape
     chosen: tuple[Choice, ...]
 
@@ -64,7 +68,8 @@ def dialled(job: Job) -> Settled:
     Raises:
         BadInput: no row fits into the recipe's `max_tokens`.
     """
-    counted = rows.count(_examples(job), job.recipe.max_tokens)
+    learned, validating = _examples(job)
+    counted = rows.count(learned, job.recipe.max_tokens)
     built = shape.of(job.base)
     facts = Facts(
         rows=len(counted.fitting),
@@ -73,7 +78,13 @@ def dialled(job: Job) -> Settled:
         most_rank=job.settings.serving.max_lora_rank,
     )
     recipe, chosen = effort.dial(job.recipe, facts)
-    return Settled(job=replace(job, recipe=recipe), counted=counted, shape=built, chosen=chosen)
+    return Settled(
+        job=replace(job, recipe=recipe),
+        counted=counted,
+        validating=validating,
+        shape=built,
+        chosen=chosen,
+    )
 
 
 def _plan(settled: Settled, *, counting: float) -> Plan:
@@ -84,11 +95,13 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
     disk_free = shutil.disk_usage(job.work).free
     disk = memory.disk(needs.shape, job.recipe, needs.device)
     fits.refuse_disk(job.recipe, disk, disk_free)
-    with tempfile.TemporaryDirectory(dir=job.work, prefix=".probe-") as scratch:
-        trained = _probe_training(job, counted, Path(scratch), needs)
-        judged = probe.judge(job, Path(scratch) / fit.ADAPTER)
-    needs = replace(needs, device=_calibrated(job, needs, trained))
-    fits.refuse_memory(job.recipe, needs, longest=counted.longest)
+    trained = judged = None
+    if job.settings.train.probe:
+        with tempfile.TemporaryDirectory(dir=job.work, prefix=".probe-") as scratch:
+            trained = _probe_training(job, counted, Path(scratch), needs)
+            judged = probe.judge(job, Path(scratch) / fit.ADAPTER)
+        needs = replace(needs, device=_calibrated(job, needs, trained))
+        fits.refuse_memory(job.recipe, needs, longest=counted.longest)
     steps = fit.steps_of(len(counted.fitting), job.recipe)
     return Plan(
         rows=len(counted.fitting),
@@ -101,21 +114,31 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
         device=next(iter(hardware.gpus()), "CPU"),
         memory=needs.parts(job.recipe),
         memory_free=needs.device.free,
-        seconds={"preparing": counting, **_seconds(job, counted, steps, trained, judged)},
+        seconds=(
+            {"preparing": counting, **_seconds(settled, steps, trained, judged)}
+            if trained and judged
+            else {}
+        ),
         disk=disk,
         disk_free=disk_free,
         chosen=tuple(map(str, settled.chosen)),
-        probed=trained.steps,
+        probed=trained.steps if trained else 0,
     )
 
 
-def _examples(job: Job) -> list[Example]:
+def _examples(job: Job) -> tuple[list[Example], list[Example]]:
+    """Rows that are learned and rows that are validated on, as the recipe's way has them."""
     from transformers import AutoTokenizer
 
-    if job.recipe.way in tasks.WAYS:
-        return learn.every(job)
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    return aware.examples(job.train, job.recipe, job.library, tokenizer)
+    if job.recipe.way in WAYS:
+        tasks = learn.tasks_of(job)
+        return [row for task in tasks for row in learn.examples(job, task, tokenizer)], []
+    made = aware.examples(job.train, job.recipe, job.library, tokenizer)
+    held = split.for_validation(job.train, share=job.recipe.validation, seed=job.recipe.seed)
+    return [row for row in made if row.pair_id not in held], [
+        row for row in made if row.pair_id in held
+    ]
 
 
 def _device() -> Device:
@@ -125,7 +148,7 @@ def _device() -> Device:
     gpu = torch.cuda.is_available()
     return Device(
         gpu=gpu,
-        compute_bytes=fit.compute_type().itemsize,
+        compute_bytes=weights.compute_type().itemsize,
         free=hardware.free_gpu_memory()[0] if gpu else hardware.free_memory(),
         process=0 if gpu else psutil.Process().memory_info().rss,
     )
@@ -157,21 +180,43 @@ def _calibrated(job: Job, needs: Needs, trained: probe.Trained) -> Device:
 
 
 def _seconds(
-    job: Job, counted: Counted, steps: int, trained: probe.Trained, judged: probe.Evaluated
+    settled: Settled, steps: int, trained: probe.Trained, judged: probe.Evaluated
 ) -> Mapping[str, float]:
-    """By stage, from what the probe measured."""
-    per_step = job.recipe.batch_size * job.recipe.accumulation
-    one_pass = sum(trained.seconds(len(row.input_ids)) for row in counted.fitting)
-    questions = min(len(job.heldout), job.settings.train.evaluation_questions)
-    arms = len(Arm) + _is_rivalled(job) * 1
+    """By stage, from what the probe measured. Stopping early would save some of it."""
+    job, recipe, rows_ = settled.job, settled.job.recipe, settled.counted.fitting
+    one_pass = sum(trained.seconds(len(row.input_ids)) for row in rows_)
+    passes = steps * recipe.batch_size * recipe.accumulation / len(rows_)
+    one_check = sum(trained.seconds(len(row.input_ids)) for row in settled.validating) / FORTH
     return {
         "loading": trained.load_seconds + judged.load_seconds,
-        "training": one_pass * steps * per_step / len(counted.fitting),
-        "checkpoints": trained.checkpoint_seconds * (1 + steps // job.recipe.checkpoint_steps),
-        "scoring": arms * questions * judged.row_seconds
-        + 2 * len(evaluate.probe()) * judged.general_seconds,
-        "answering": len(Arm) * judged.writing_seconds,
+        "training": one_pass * passes * _again(recipe),
+        "validation": one_check * passes * fit.VALIDATIONS,
+        "checkpoints": trained.checkpoint_seconds * (1 + steps // recipe.checkpoint_steps),
+        **_to_judge(job, judged),
     }
+
+
+def _to_judge(job: Job, judged: probe.Evaluated) -> Mapping[str, float]:
+    """Every arm on the held-out questions, and base and tuned model on what guards a run."""
+    rules = job.settings.train
+    questions = min(len(job.heldout), rules.evaluation_questions)
+    arms = len(Arm) + (1 if _is_rivalled(job) else 0)
+    answers = len(Arm) * min(questions, rules.generated_answers)
+    answer = judged.reading_seconds + judged.word_seconds * job.settings.serving.max_tokens
+    guards = ask.asked(job.train, job.heldout, rules)
+    return {
+        "scoring": arms * questions * judged.row_seconds,
+        "answering": answers * answer,
+        "guarding": 2
+        * (guards.rows * judged.general_seconds + guards.tokens * judged.word_seconds),
+    }
+
+
+def _again(recipe: Recipe) -> float:
+    """How often rows are trained on: tasks also alone where that is compared, earlier stages replayed."""
+    if recipe.way == "multitask" and recipe.compare_single:
+        return 2.0
+    return 1.0 + recipe.replay if recipe.way == "sequential" else 1.0
 
 
 def _is_rivalled(job: Job) -> bool:

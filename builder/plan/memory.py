@@ -74,7 +74,7 @@ def training(shape: Shape, recipe: Recipe, batch: Batch, device: Device) -> Part
         "adapter": FLOAT32 * shape.adapter(recipe) if recipe.trains == "adapter" else 0,
         "gradients": FLOAT32 * learns,
         "optimiser": (ADAMW_8BIT if device.gpu else ADAMW) * learns,
-        "activations": round(device.factor * _activations(shape, batch.tokens, device)),
+        "activations": round(device.factor * _activations(shape, recipe, batch.tokens, device)),
         "logits": round(device.factor * LOGITS * FLOAT32 * batch.learned * shape.vocabulary),
         "process": device.process,
     }
@@ -107,13 +107,14 @@ def _weights(shape: Shape, recipe: Recipe, device: Device) -> int:
     return round(shape.quantizable * NF4_BITS / 8) + FLOAT32 * rest
 
 
-def _activations(shape: Shape, tokens: int, device: Device) -> int:
+def _activations(shape: Shape, recipe: Recipe, tokens: int, device: Device) -> int:
     """Intermediate values that a backward pass needs.
 
     Counted for a block of attention and a gated MLP with an adapter and dropout on every linear
-    layer; on a GPU each block keeps its input only, and one block at a time is computed again
-    (gradient checkpointing, Chen et al. 2016).
+    layer. Where they are recomputed, each block keeps its input only, and one block at a time is
+    computed again (gradient checkpointing, Chen et al. 2016).
     """
     block = 15 * shape.hidden + 4 * shape.keys + 4 * shape.intermediate
-    kept = shape.layers * shape.hidden + block if device.gpu else shape.layers * block
+    again = device.gpu if recipe.recompute == "auto" else recipe.recompute == "always"
+    kept = shape.layers * shape.hidden + block if again else shape.layers * block
     return tokens * kept * device.compute_bytes

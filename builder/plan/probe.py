@@ -12,20 +12,22 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builder import evaluate, fit
 from builder.dataset import Row
 from builder.encode import Example
+from builder.guards import forgetting
 from builder.job import Job
+from builder.scoring import Judged, answer, score
 from lorekeeper.domain import Arm, Progress, Run, Stage
 from lorekeeper.prompt import messages
 
 PLACES, PLACES_SHORT = (0.1, 0.5, 0.9), (0.5,)  # of the length distribution, besides its end
-STEPS, STEPS_SHORT = 3, 2  # at each place; the first warms up
-SHORT = 60  # steps; a shorter run is not worth the longer probe
+STEPS = 2  # at each place
+SHORT = 40  # steps; a shorter run is worth one place only
 LOOK = 0.005  # seconds between two looks at the process's memory
 QUESTIONS = 3  # held-out questions that the evaluation is timed on
 WORDS = (2, 10)  # tokens that are written; the difference leaves out the reading of the prompt
@@ -44,12 +46,12 @@ class Trained:
     steps: int
 
     def seconds(self, tokens: int) -> float:
-        """Of a row this long: on straight lines between the lengths that were measured."""
+        """Of a row this long: on straight lines from nothing through the lengths that were measured."""
         import numpy as np
 
         lengths, seconds = zip(*self.row_seconds, strict=True)
         beyond = float(max(1.0, tokens / lengths[-1]))
-        return float(np.interp(tokens, lengths, seconds)) * beyond
+        return float(np.interp(tokens, (0, *lengths), (0.0, *seconds))) * beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +60,9 @@ class Evaluated:
 
     load_seconds: float
     row_seconds: float  # to score one question as one arm, the passages looked up
-    writing_seconds: float  # to write the answers of one arm
     general_seconds: float  # to score one general question
+    reading_seconds: float  # to read one question with its passages, before an answer is written
+    word_seconds: float  # to write one token of one answer, several answers at once
 
 
 def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
@@ -70,7 +73,7 @@ def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
         loaded = time.monotonic() - began
         short = fit.steps_of(len(rows), job.recipe) < SHORT
         drawn = _drawn(rows, job.recipe.batch_size, short=short)
-        timed = [_timed(job, model, some) for some in drawn]
+        timed = [_timed(job, model, some, warm=number > 0) for number, some in enumerate(drawn)]
         fit.save(model, scratch)
     longest_last = sorted(timed, key=lambda one: one.tokens)
     return Trained(
@@ -89,16 +92,18 @@ def judge(job: Job, adapter: Path) -> Evaluated:
     judged = evaluate.load_judged(job.base, adapter, job.settings)
     loaded = time.monotonic() - began
     questions = list(job.heldout)[:: max(1, len(job.heldout) // QUESTIONS)][:QUESTIONS]
-    general = evaluate.probe()[:QUESTIONS]
-    asked = [messages(question) for question, _ in general]
-    evaluate.score(judged, asked[:1], [general[0][1]])  # the first forward pass warms up
+    general = forgetting.questions(forgetting.KINDS[0], QUESTIONS)
+    asked = [messages(one.question) for one in general]
+    score(judged, asked[:1], [general[0].answer])  # the first forward pass warms up
     row = _seconds(lambda: _score(job, judged, questions)) / (len(questions) * len(Arm))
-    known = _seconds(lambda: evaluate.score(judged, asked, [answer for _, answer in general]))
+    known = _seconds(lambda: score(judged, asked, [one.answer for one in general]))
+    reading, word = _writing(job, judged)
     return Evaluated(
         load_seconds=loaded,
         row_seconds=row,
-        writing_seconds=_writing(job, judged),
         general_seconds=known / len(general),
+        reading_seconds=reading,
+        word_seconds=word,
     )
 
 
@@ -111,15 +116,18 @@ class _Timed:
 
 
 def _drawn(rows: Sequence[Example], batch: int, *, short: bool) -> Iterator[Sequence[Example]]:
-    """Batches of rows of nearly one length, at several places of the distribution; the longest last."""
-    wanted = batch * (STEPS_SHORT if short else STEPS)
-    for place in PLACES_SHORT if short else PLACES:
+    """Batches of rows of nearly one length, at several places of the distribution; the longest last.
+
+    The first has a batch more, which warms up.
+    """
+    for number, place in enumerate(PLACES_SHORT if short else PLACES):
+        wanted = batch * (STEPS if number else STEPS + 1)
         begin = max(0, min(len(rows) - wanted, round(place * len(rows) - wanted / 2)))
         yield rows[begin : begin + wanted]
     yield rows[-batch:]
 
 
-def _timed(job: Job, model: Any, rows: Sequence[Example]) -> _Timed:
+def _timed(job: Job, model: Any, rows: Sequence[Example], *, warm: bool) -> _Timed:
     """Train once on these rows, as a run would, and read the times from what it wrote."""
     recipe = job.recipe.model_copy(
         update={
@@ -141,7 +149,7 @@ def _timed(job: Job, model: Any, rows: Sequence[Example]) -> _Timed:
     moments = {0: told[0], **moments}
     ends = [moments[step] for step in sorted(moments)]
     steps = len(ends) - 1
-    first = min(1, steps - 1)  # the step that warms up is not counted where there is another
+    first = 0 if warm else min(1, steps - 1)  # the step that warms up is not counted
     return _Timed(
         tokens=round(sum(len(row.input_ids) for row in rows) / len(rows)),
         row=(ends[-1] - ends[first]) / (steps - first) / min(job.recipe.batch_size, len(rows)),
@@ -150,24 +158,19 @@ def _timed(job: Job, model: Any, rows: Sequence[Example]) -> _Timed:
     )
 
 
-def _score(job: Job, judged: evaluate.Judged, rows: Sequence[Row]) -> None:
+def _score(job: Job, judged: Judged, rows: Sequence[Row]) -> None:
     for arm in Arm:
         asked = [evaluate.prompt_for(arm, row, job.library) for row in rows]
-        evaluate.score(judged, asked, [row.answer for row in rows])
+        score(judged, asked, [row.answer for row in rows])
 
 
-def _writing(job: Job, judged: evaluate.Judged) -> float:
-    """Seconds to write as many answers at once as the evaluation does, to the longest that is served."""
-    rows = list(job.heldout)[: job.settings.train.generated_answers]
-    if not rows:
-        return 0.0
+def _writing(job: Job, judged: Judged) -> tuple[float, float]:
+    """Seconds to read a question, and to write a token, for each of as many as are answered at once."""
+    rows = list(job.heldout)[: max(2, job.settings.train.generated_answers)]
     asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in rows]
-    few, many = (
-        _seconds(lambda words=words: evaluate.answer(replace(judged, max_tokens=words), asked))
-        for words in WORDS
-    )
+    few, many = (_seconds(lambda most=most: answer(judged, asked, most=most)) for most in WORDS)
     word = max(0.0, many - few) / (WORDS[1] - WORDS[0])
-    return few + word * (judged.max_tokens - WORDS[0])
+    return max(0.0, few - WORDS[0] * word) / len(rows), word / len(rows)
 
 
 def _seconds(do: Any) -> float:

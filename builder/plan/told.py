@@ -9,7 +9,7 @@ from lorekeeper.quantities import duration, size
 def told(plan: Plan) -> list[tuple[str, str]]:
     """Each as a name and what there is to say, the most important first."""
     lines = [
-        ("Time", f"about {duration(plan.duration)} ({_parts(plan)})"),
+        ("Time", _time(plan)),
         ("Memory", _memory(plan)),
         ("Disk", f"{size(plan.disk)} of checkpoints; {size(plan.disk_free)} are free"),
         ("Rows", _rows(plan)),
@@ -22,11 +22,12 @@ def told(plan: Plan) -> list[tuple[str, str]]:
     return lines
 
 
-def _parts(plan: Plan) -> str:
-    told = ", ".join(f"{name} {duration(part)}" for name, part in plan.seconds.items() if part >= 1)
-    return (
-        f"{told}; measured on {plan.probed} steps" if told else f"measured on {plan.probed} steps"
-    )
+def _time(plan: Plan) -> str:
+    if not plan.probed:
+        return "not measured (LORE_TRAIN__PROBE=false)"
+    parts = [f"{name} {duration(part)}" for name, part in plan.seconds.items() if part >= 1]
+    parts.append(f"measured on {plan.probed} steps")
+    return f"about {duration(plan.duration)} ({', '.join(parts)})"
 
 
 def _memory(plan: Plan) -> str:

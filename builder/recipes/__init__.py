@@ -9,9 +9,9 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.settings import Serving
@@ -53,7 +53,9 @@ class Recipe(BaseModel):
     rslora: bool = False
     """Divide alpha by the root of the rank instead of the rank."""
     dora: bool = False
-    """Weight-decomposed LoRA. vLLM cannot serve it, so it is refused."""
+    """Weight-decomposed LoRA (Liu et al. 2024). vLLM cannot serve it as an adapter, so it needs `merged`."""
+    merged: bool = False
+    """Add the adapter to the base's weights after training. The result is a model of its own, and is served as one."""
     target_modules: str | tuple[str, ...] = "all-linear"
     """Which layers get an adapter; all linear ones matter more than the rank (QLoRA)."""
     learning_rate: Annotated[float, Field(gt=0, le=0.1)] = 2e-4
@@ -66,11 +68,13 @@ class Recipe(BaseModel):
     """Batches that make one step; small effective batches suit LoRA (under 32)."""
     max_tokens: Annotated[int, Field(ge=32)] = 768
     """Longest row, prompt and answer together. Longer rows are reported and left out, never cut."""
-    packing: bool = False
-    """Rows are laid end to end instead of padded; none sees another."""
-    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    packing: bool = True
+    """Rows are laid end to end instead of padded; none sees another. Models that cannot do that are padded."""
+    recompute: Literal["auto", "always", "never"] = "auto"
+    """Compute a layer's values again instead of keeping them: a third more time, far less memory. `auto`: on a GPU."""
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of the training conversations that is not trained on, to see when learning turns into
-    memorising. The questions that judge the result are others."""
+    memorising; none where that would be too few. The questions that judge the result are others."""
     patience: Annotated[int, Field(ge=0)] = 3
     """Stop when so many validations in a row brought no better loss, and keep the best; 0 never stops."""
     effort: Literal["low", "medium", "high"] = "medium"
@@ -102,10 +106,30 @@ class Recipe(BaseModel):
     declines: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the rows whose passages do not hold the answer that learn to say so, in the assistant's
     words; the others learn the answer itself (RAFT). Above 0, citing and declining are measured, too."""
+    preference: Literal["dpo", "kto"] = "dpo"
+    """Of the way `feedback`. `dpo` learns from pairs of answers (Rafailov et al. 2023): corrections, and
+    questions with a liked and a disliked answer. `kto` learns from single answers (Ethayarajh et al. 2024):
+    thumbs alone are enough."""
+    beta: Annotated[float, Field(gt=0, le=10)] = 0.1
+    """Of the way `feedback`: how closely the adapter stays with the one that it starts from; higher is closer."""
+    starts_from: str = ""
+    """Of the way `feedback`: the adapter that is moved, such as `v3`. Empty: the one that is served, else the
+    newest of this base model. Rank, alpha and layers are that adapter's."""
     seed: int = 7
     """Seed of everything random; the same seed gives the same adapter on the same device."""
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5
     """Steps between two checkpoints; at most so many are lost when the machine fails."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.trains != "adapter":
+            if self.quantization != "none":
+                raise ValueError("weights in 4 bits cannot learn, set quantization to none")
+            if self.way != "instruction":
+                raise ValueError(f"the way {self.way} trains adapters, set trains to adapter")
+            if self.merged:
+                raise ValueError("there is no adapter to merge, set merged to false")
+        return self
 
 
 def names(data: Path | None = None) -> dict[str, Recipe]:
@@ -139,8 +163,13 @@ def refuse_unservable(recipe: Recipe, serving: Serving) -> None:
     Raises:
         BadInput: says which field, and why.
     """
+    if recipe.merged or recipe.trains != "adapter":
+        return
     if recipe.dora:
-        raise BadInput("DoRA adapters cannot be loaded by vLLM.", fix="Set dora=false.")
+        raise BadInput(
+            "DoRA adapters cannot be loaded by vLLM.",
+            fix="Set dora=false, or merged=true: the result is then served as a model.",
+        )
     if recipe.rank > serving.max_lora_rank:
         raise BadInput(
             f"Rank {recipe.rank} is more than the engine accepts ({serving.max_lora_rank}).",
@@ -163,4 +192,5 @@ def _first(error: ValidationError | tomllib.TOMLDecodeError) -> str:
     if isinstance(error, tomllib.TOMLDecodeError):
         return str(error)
     about = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, about['loc']))}: {about['msg']}"
+    where = ".".join(map(str, about["loc"]))
+    return f"{where}: {about['msg']}" if where else about["msg"].removeprefix("Value error, ")

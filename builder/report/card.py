@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+from statistics import fmean
 from typing import Any
 
 from builder.report.evidence import Evidence
-from builder.report.rows import again, arms_rows, number, plan_rows, stage_rows, task_rows
+from builder.report.rows import (
+    again,
+    arms_rows,
+    heart_rows,
+    number,
+    plan_rows,
+    stage_rows,
+    task_rows,
+)
 from lorekeeper.domain import Arm
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -133,11 +142,21 @@ def _stages(evidence: Evidence) -> list[str]:
 
 
 def _general(evidence: Evidence) -> list[str]:
-    before, after = evidence.evaluation.probe_nll_before, evidence.evaluation.probe_nll_after
-    if not before or not after:
-        return []
-    means = [number(sum(found) / len(found)) for found in (before, after)]
-    return [f"General questions: {means[0]} before, {means[1]} after.", ""]
+    """What was guarded: general questions and counterfactual pairs, by kind, and what came out word for word."""
+    rows = [
+        *[(f"general questions, {one.kind}", one.before, one.after) for one in evidence.evaluation.probes],
+        *[
+            (f"bias by {one.kind}", [*map(abs, one.before)], [*map(abs, one.after)])
+            for one in evidence.evaluation.bias
+        ],
+    ]  # fmt: skip
+    told = [
+        f"| {name}, nats per token | {number(fmean(before))} | {number(fmean(after))} |"
+        for name, before, after in rows
+        if before and after
+    ]
+    told += [f"| {name} | {before} | {after} |" for name, before, after in heart_rows(evidence)]
+    return ["| Guarded | Base | Tuned |", "|---|---|---|", *told, ""] if told else []
 
 
 def _data(evidence: Evidence, dataset_card: str) -> list[str]:

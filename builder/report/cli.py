@@ -30,7 +30,7 @@ def report(
     with reading(engine) as db:
         made = adapters.all(db)
         if not made:
-            raise NotFound("No adapter was trained yet.", fix="Train one with `lore retrain`.")
+            raise NotFound("No adapter was trained yet.", fix="Train one with `lore train`.")
         adapter = adapters.by_name(db, name) if name else made[-1]
         after = since(db, adapter)
     told = evidence.of(adapter, ArtifactStore(settings.store.data))

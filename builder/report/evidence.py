@@ -15,8 +15,19 @@ from typing import Any
 from builder.dataset import Row
 from builder.freeze import difference
 from builder.report.energy import Energy
+from builder.report.judge import Judgement
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Adapter, Arm, ArmScore, Evaluation, Verdict, public_of
+from lorekeeper.domain import (
+    PUBLIC,
+    Adapter,
+    Arm,
+    ArmScore,
+    Evaluation,
+    TaskScore,
+    Verdict,
+    public_of,
+)
+from lorekeeper.paired import interval
 from lorekeeper.store.rows import plain, revive
 
 FILE = "report.json"
@@ -73,6 +84,25 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """What a share of the data gave: a point of the learning curve."""
+
+    rows: int
+    loss: float  # held-out, with retrieval, nats per answer token
+    low: float  # 95 % interval
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Growing shares of the same data by the same recipe, and what more of it is forecast to give."""
+
+    points: tuple[Grown, ...]
+    ahead: Grown
+    base: float  # loss of the base with retrieval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that a report tells. What was not measured is empty."""
 
@@ -96,6 +126,8 @@ class Evidence:
     planned: Mapping[str, float] = field(default_factory=dict)
     real: Mapping[str, float] = field(default_factory=dict)
     energy: Energy | None = None
+    judged: Judgement | None = None  # by a model, beside the gate
+    curve: Curve | None = None
 
     @property
     def title(self) -> str:
@@ -221,6 +253,30 @@ def losses(work: Path, name: str) -> tuple[Loss, ...]:
     return tuple(Loss(step=step, loss=loss) for step, loss in sorted(found.items()))
 
 
+def curve(folder: Path) -> Curve | None:
+    """What `builder.curve` left in its folder, where it was seen to its end."""
+    ahead, base = _json(folder / "forecast.json", None), _json(folder / "base.json", None)
+    if ahead is None or base is None:
+        return None
+    kept = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("point-*.json")]
+    return Curve(
+        points=tuple(_grown(point) for point in sorted(kept, key=lambda point: point["rows"])),
+        ahead=Grown(
+            rows=ahead["rows"],
+            loss=ahead["loss"],
+            low=ahead["loss"] + ahead["low"] - ahead["change"],
+            high=ahead["loss"] + ahead["high"] - ahead["change"],
+        ),
+        base=sum(base) / len(base),
+    )
+
+
+def _grown(point: Mapping[str, Any]) -> Grown:
+    losses: list[float] = point["losses"]
+    low, high = interval(losses)
+    return Grown(rows=point["rows"], loss=sum(losses) / len(losses), low=low, high=high)
+
+
 def _moved(evidence: Evidence, number: int) -> Moved:
     evaluation = evidence.evaluation
     told = next((one for one in evidence.told if one.question == number), None)
@@ -253,7 +309,14 @@ def _without_words(evaluation: Evaluation, is_open: Sequence[bool]) -> Evaluatio
         questions=kept(evaluation.questions),
         references=kept(evaluation.references),
         arms=tuple(map(without, evaluation.arms)),
-    )
+        tasks=tuple(map(_without_rows, evaluation.tasks)),
+    )  # `memorised` names people by id, whom the page only counts
+
+
+def _without_rows(score: TaskScore) -> TaskScore:
+    """A task's rows name no place, so their words are for nobody."""
+    arms = tuple(replace(arm, answers=()) for arm in score.arms)
+    return replace(score, inputs=(), references=(), arms=arms)
 
 
 def _place(row: Row) -> Place:

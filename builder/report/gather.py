@@ -11,38 +11,41 @@ from typing import Any
 from sqlalchemy import Engine
 
 from builder.dataset import Row
-from builder.fit import Fitted
 from builder.freeze import rows as rows_of
 from builder.report import energy, evidence
-from builder.report.evidence import Evidence, Told
-from lorekeeper.domain import DatasetVersion, Evaluation, Run, Verdict
+from builder.report.evidence import Evidence, Loss, Told
+from builder.report.judge import Judgement
+from lorekeeper.domain import DatasetVersion, Evaluation, Plan, Run, Verdict
 from lorekeeper.settings import Settings
-from lorekeeper.store import adapters, datasets, reading
+from lorekeeper.store import adapters, datasets, reading, runs
 
-PLAN = "plan.json"  # what was foretold of the run, by name
+TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 
 def gather(
     engine: Engine,
     settings: Settings,
     *,
-    run: Run,
+    run_id: int,
     frozen: DatasetVersion,
     work: Path,
     train: Sequence[Row],
     questions: Sequence[Row],
-    fitted: Fitted,
     about: Mapping[str, Any],
     scores: Evaluation,
     verdict: Verdict,
     told: Sequence[Told],
+    judged: Judgement | None,
+    curve: Path,
 ) -> Evidence:
-    """Everything that the report tells of a run, before its adapter has a name."""
-    before = _before(engine, frozen)
-    now = rows_of(settings, frozen)
+    """Everything that the report tells of a run, before its adapter has a name. `curve` is the folder of the
+    learning curve by the same recipe, if somebody asked for one."""
+    before, trained, now = _before(engine, frozen), _trained(work), time.time()
+    with reading(engine) as db:
+        run = runs.get(db, run_id)  # with its plan
     return Evidence(
         run=run.id,
-        at=time.time(),
+        at=now,
         evaluation=scores,
         verdict=verdict,
         about=about,
@@ -51,15 +54,21 @@ def gather(
         heldout=frozen.heldout,
         places=evidence.places(questions),
         training=evidence.losses(work, "loss"),
-        validation=evidence.losses(work, "validation_loss"),
-        best_step=getattr(fitted, "best_step", None),
+        validation=tuple(
+            Loss(step=step, loss=loss) for step, loss in trained.get("validation", ())
+        ),
+        best_step=trained.get("best_step"),
         told=tuple(told),
         left_out=evidence.left_out(work, train),
         since=before.name if before else "",
-        changes=evidence.changes(rows_of(settings, before), now) if before else (),
-        planned=_planned(work),
-        real=_real(fitted),
+        changes=evidence.changes(rows_of(settings, before), rows_of(settings, frozen))
+        if before
+        else (),
+        planned=_planned(run.plan),
+        real=_real(run, trained, now),
         energy=energy.used(work),
+        judged=judged,
+        curve=evidence.curve(curve),
     )
 
 
@@ -72,18 +81,32 @@ def _before(engine: Engine, frozen: DatasetVersion) -> DatasetVersion | None:
     return None
 
 
-def _planned(work: Path) -> dict[str, float]:
-    path = work / PLAN
-    if not path.is_file():
+def _planned(plan: Plan | None) -> dict[str, float]:
+    if plan is None:
         return {}
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {name: value for name, value in kept.items() if isinstance(value, int | float)}
-
-
-def _real(fitted: Fitted) -> dict[str, float]:
     return {
-        "seconds": fitted.seconds,
-        "steps": fitted.steps,
-        "examples": fitted.rows,
-        "answer_tokens": fitted.answer_tokens,
+        "whole": plan.duration,
+        "training": plan.seconds.get("training", 0.0),
+        "steps": plan.steps,
+        "rows": plan.rows,
+        "memory": plan.peak,
     }
+
+
+def _real(run: Run, trained: Mapping[str, Any], now: float) -> dict[str, float]:
+    """What it came to. The training of an earlier attempt is in the whole time only."""
+    whole = {"whole": now - run.started_at} if run.started_at is not None else {}
+    memory = {"memory": trained["memory"]} if trained.get("memory") else {}
+    return {
+        **whole,
+        "training": trained["seconds"],
+        "steps": trained["steps"],
+        "rows": trained["rows"],
+        **memory,
+    }
+
+
+def _trained(work: Path) -> dict[str, Any]:
+    """What training said of itself when it had ended."""
+    kept: dict[str, Any] = json.loads((work / TRAINED).read_text(encoding="utf-8"))
+    return kept

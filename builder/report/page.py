@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from builder.report import evidence as told
 from builder.report.evidence import Evidence
 from builder.report.pictures import OUTCOMES, charts, svg
-from builder.report.rows import again, arms_rows, facts, plan_rows, stage_rows, task_rows
+from builder.report.rows import (
+    again,
+    arms_rows,
+    facts,
+    heart_rows,
+    measure_rows,
+    plan_rows,
+    stage_rows,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -35,10 +43,11 @@ def page(evidence: Evidence, *, since: list[str] | None = None) -> str:
         facts=facts(evidence),
         charts=drawn,
         arms=arms_rows(evidence),
-        tasks=[(score, task_rows(score)) for score in evidence.evaluation.tasks],
-        stages=evidence.evaluation.stages,
-        stage_rows=stage_rows(evidence.evaluation.stages) if evidence.evaluation.stages else [],
+        stage_rows=stage_rows(evidence.evaluation.stages),
         plan=plan_rows(evidence),
+        measured_arms=[score.arm.value for score in evidence.evaluation.arms],
+        measures=measure_rows(evidence),
+        heart=heart_rows(evidence),
         moved=(("Better", better), ("Worse", worse)),
         changes=[(what, _of_kind(evidence, what)) for what in ("new", "gone", "reworded")],
         again=again(evidence),

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.report import evidence as told
-from builder.report.evidence import Evidence, Loss
-from lorekeeper.domain import Arm, Outcome
-from lorekeeper.paired import interval, paired
+from builder.report.evidence import Curve, Evidence, Loss
+from lorekeeper.domain import Arm, Outcome, Stages
+from lorekeeper.paired import Difference, interval, paired
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,13 +25,14 @@ ON_PAGE = {
     BETTER: "--better", WORSE: "--worse",
 }  # fmt: skip
 """Colours of a chart, and the page's variables for them: dark where the reader's device is dark."""
+LINES = (FIRST, SECOND, BETTER, WORSE, MUTED)
 WIDE = 4.9  # inches of a chart on the page: 350 points, so that its text can be read on a phone
 SMOOTHED = 0.85  # weight of what was before, in the line through the training losses
 OUTCOMES = {
     Outcome.PROMOTE: ("promoted: it answers better", BETTER),
     Outcome.KEEP: ("kept out: what is served stays", WORSE),
     Outcome.UNDECIDED: ("undecided: too little evidence", SECOND),
-    Outcome.FOR_TASK: ("for its task: it does that better", BETTER),
+    Outcome.FOR_TASK: ("for its task: the assistant stays as it is", FIRST),
 }
 
 
@@ -54,6 +55,10 @@ def charts(evidence: Evidence) -> list[Chart]:
         *_losses(evidence),
         *_by_question(evidence),
         *_forgetting(evidence),
+        *_bias(evidence),
+        *_curve(evidence),
+        *_tasks(evidence),
+        *_stages(evidence),
     ]
 
 
@@ -261,23 +266,148 @@ def _draw_questions(axes: Axes, differences: Sequence[float]) -> None:
 
 
 def _forgetting(evidence: Evidence) -> list[Chart]:
-    """General questions, before and after."""
-    before, after = evidence.evaluation.probe_nll_before, evidence.evaluation.probe_nll_after
-    if not before or len(before) != len(after):
+    """General questions of each kind, before and after."""
+    probes = [one for one in evidence.evaluation.probes if one.before]
+    rows = [_row(one.kind, paired(one.after, one.before)) for one in probes]
+    return _changed(
+        "forgetting", "What it forgot (right of the line is worse)", rows, "tuned minus base"
+    )
+
+
+def _bias(evidence: Evidence) -> list[Chart]:
+    """How differently it treats texts that differ only in who is meant, beside how the base does."""
+    rows = [
+        _row(one.kind, paired([*map(abs, one.after)], [*map(abs, one.before)], one.templates))
+        for one in evidence.evaluation.bias
+        if one.before
+    ]
+    return _changed(
+        "bias", "How it tells people apart (right of the line is worse)", rows, "tuned minus base"
+    )
+
+
+def _changed(
+    name: str, title: str, rows: Sequence[tuple[str, float, float, float]], what: str
+) -> list[Chart]:
+    """A change by kind, where above zero is worse."""
+    if not rows:
         return []
-    found = paired(after, before)
-    rows = [("general questions", found.mean, found.low, found.high)]
     return [
         Chart(
-            name="forgetting",
-            title="What it forgot (right of the line is worse)",
-            words=f"General questions: {found.mean:+.3f} nats per token ({found.low:+.3f} to {found.high:+.3f}).",
+            name=name,
+            title=title,
+            words=f"Nats per token, {what}, with 95 % intervals: {_listed(rows)}.",
             rows=0.9 + 0.42 * len(rows),
             draw=lambda axes: _dots(
-                axes, rows, "difference in nats, tuned minus base, 95 % interval", zero=True
+                axes, rows, f"difference in nats, {what}, 95 % interval", zero=True
             ),
         )
     ]
+
+
+def _row(name: str, found: Difference) -> tuple[str, float, float, float]:
+    return name, found.mean, found.low, found.high
+
+
+def _listed(rows: Sequence[tuple[str, float, float, float]]) -> str:
+    return "; ".join(
+        f"{name} {mean:+.3f} ({low:+.3f} to {high:+.3f})" for name, mean, low, high in rows
+    )
+
+
+def _curve(evidence: Evidence) -> list[Chart]:
+    """Loss by the number of answers that were learned from, and the forecast."""
+    found = evidence.curve
+    if found is None:
+        return []
+    seen = ", ".join(f"{point.rows} answers {point.loss:.3f}" for point in found.points)
+    return [
+        Chart(
+            name="curve",
+            title="Would more answers help?",
+            words=f"Held-out loss: {seen}; forecast for {found.ahead.rows}: {found.ahead.loss:.3f}.",
+            rows=3.0,
+            draw=lambda axes: _draw_curve(axes, found),
+        )
+    ]
+
+
+def _draw_curve(axes: Axes, found: Curve) -> None:
+    for points, colour, label in (
+        (found.points, FIRST, "measured"),
+        ((found.ahead,), SECOND, f"forecast for {found.ahead.rows}"),
+    ):
+        rows = [point.rows for point in points]
+        axes.vlines(rows, [p.low for p in points], [p.high for p in points], colour, linewidth=2)
+        axes.plot(rows, [p.loss for p in points], "o", color=colour, markersize=8, label=label)
+    axes.axhline(found.base, color=MUTED, linestyle=":", label="base + retrieval")
+    sizes = [*(point.rows for point in found.points), found.ahead.rows]
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("answers learned from")
+    axes.set_ylabel("nats per answer token")
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.legend(frameon=False, labelcolor=INK)
+
+
+def _tasks(evidence: Evidence) -> list[Chart]:
+    """Every task in every way that it was answered; losses are in the table only."""
+    rows = [
+        (f"{score.task}: {arm.asked.value}", arm.value, arm.low, arm.high)
+        for score in evidence.evaluation.tasks
+        if score.higher_is_better
+        for arm in score.arms
+    ]
+    if not rows:
+        return []
+    words = "; ".join(
+        f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, value, low, high in rows
+    )
+    return [
+        Chart(
+            name="tasks",
+            title="Each task by its own metric (more is better)",
+            words=f"With 95 % intervals: {words}.",
+            rows=0.9 + 0.42 * len(rows),
+            draw=lambda axes: _dots(axes, rows, "the task's metric, 95 % interval"),
+        )
+    ]
+
+
+def _stages(evidence: Evidence) -> list[Chart]:
+    """The loss on every stage's held-out rows, after each stage."""
+    found = evidence.evaluation.stages
+    if found is None:
+        return []
+    told = "; ".join(
+        f"{one.stage} {one.mean:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+        for one in found.transfers
+    )
+    return [
+        Chart(
+            name="stages",
+            title="What later stages did to earlier ones",
+            words=f"Nats per token after the last stage minus after its own, above 0 is forgotten: {told}.",
+            rows=3.0,
+            draw=lambda axes: _draw_stages(axes, found),
+        )
+    ]
+
+
+def _draw_stages(axes: Axes, found: Stages) -> None:
+    moments = ["untrained", *found.names]
+    for number, name in enumerate(found.names):
+        axes.plot(
+            range(len(moments)),
+            [losses[number] for losses in found.losses],
+            "o-", color=LINES[number % len(LINES)], linewidth=2.2, label=_short(name),
+        )  # fmt: skip
+    axes.set_xticks(range(len(moments)), [_short(moment) for moment in moments])
+    axes.set_xlabel("after this stage")
+    axes.set_ylabel("nats per token, held out")
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.legend(frameon=False, labelcolor=INK)
 
 
 def _plain(axes: Axes) -> Axes:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 
+from builder.guards.memorisation import shares
+from builder.measures.table import means
 from builder.report.evidence import Evidence
 from lorekeeper.domain import Stages, TaskScore
 from lorekeeper.paired import interval
+from lorekeeper.quantities import duration, size
 
 PLANNED = {
-    "seconds": "training time",
-    "tokens": "tokens",
-    "answer_tokens": "answer tokens learned",
+    "whole": "the whole run",
+    "training": "training",
     "steps": "steps",
-    "examples": "examples",
+    "rows": "rows learned from",
     "memory": "peak memory",
-    "disk": "disk",
 }
-"""What a plan foretells, in words; what it knows beyond that is shown under its own name."""
-BYTES = {"memory", "disk"}
+"""What a plan foretells, in words."""
 
 
 def facts(evidence: Evidence) -> list[tuple[str, str]]:
@@ -48,6 +48,40 @@ def arms_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def measure_rows(evidence: Evidence) -> list[tuple[str, list[str]]]:
+    """Every measure beside loss and F1: its mean for each arm, in the arms' order."""
+    found = {(one.measure, one.arm): one for one in means(evidence.evaluation)}
+    names = dict.fromkeys(name for name, _ in found if name not in {"nll", "f1"})
+    arms = [score.arm for score in evidence.evaluation.arms]
+    return [
+        (name, [number(found[name, arm].mean) if (name, arm) in found else "–" for arm in arms])
+        for name in names
+    ]
+
+
+def heart_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """What comes out word for word, of the base and tuned."""
+    found = evidence.evaluation.memorised
+    if found is None or not found.trained.words:
+        return []
+    said = shares(evidence.evaluation)
+    rows = [
+        (
+            f"{name} answers given back word for word",
+            f"{said[f'{key}, base']:.0%}",
+            f"{said[key]:.0%}",
+        )
+        for name, key in (("training", "trained"), ("held-out", "heldout"))
+    ]
+    people = f"{len(found.people)}" if found.people else "none"
+    return [
+        *rows,
+        ("people whose words were given back", "", people),
+        ("answers with a placeholder of the training answer", "", str(found.placeholders)),
+        ("answers with a secret of the training answer", "", str(found.secrets)),
+    ]
+
+
 def task_rows(score: TaskScore) -> list[tuple[str, str, str, str]]:
     """How a task was asked, its metric, the interval, and how many answers were none of the labels."""
     return [
@@ -61,8 +95,10 @@ def task_rows(score: TaskScore) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def stage_rows(stages: Stages) -> list[tuple[str, ...]]:
+def stage_rows(stages: Stages | None) -> list[tuple[str, ...]]:
     """When it was measured, and the loss on each stage's held-out rows then."""
+    if stages is None:
+        return []
     names = ("before training", *(f"after {name}" for name in stages.names))
     return [(name, *map(number, losses)) for name, losses in zip(names, stages.losses, strict=True)]
 
@@ -70,16 +106,16 @@ def stage_rows(stages: Stages) -> list[tuple[str, ...]]:
 def plan_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
     """What was planned, what it came to, and by how much that is off."""
     rows = []
-    for name in dict.fromkeys([*evidence.planned, *evidence.real]):
+    for name in (name for name in PLANNED if name in {*evidence.planned, *evidence.real}):
         planned, real = evidence.planned.get(name), evidence.real.get(name)
         off = f"{(real - planned) / planned:+.0%}" if planned and real is not None else ""
-        rows.append((PLANNED.get(name, name), _amount(name, planned), _amount(name, real), off))
+        rows.append((PLANNED[name], _amount(name, planned), _amount(name, real), off))
     return rows
 
 
 def again(evidence: Evidence) -> str:
     """The command that makes the same adapter again, on the same device from the same data."""
-    return f"lore retrain --again {evidence.run}"
+    return f"lore train --again {evidence.run}"
 
 
 def number(value: float) -> str:
@@ -89,8 +125,6 @@ def number(value: float) -> str:
 def _amount(name: str, value: float | None) -> str:
     if value is None:
         return "–"
-    if name == "seconds":
-        return f"{value / 60:.1f} min" if value >= 60 else f"{value:.0f} s"
-    if name in BYTES:
-        return f"{value / 2**30:.2f} GiB"
-    return f"{value:,.0f}"
+    if name in {"whole", "training"}:
+        return duration(value)
+    return size(int(value)) if name == "memory" else f"{value:,.0f}"

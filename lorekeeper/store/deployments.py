@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, func, insert, select, update
 from lorekeeper.domain import BASE_NAME, Adapter, AdapterKind, Deployment
 from lorekeeper.errors import NotFound
 from lorekeeper.store import adapters as adapter_rows
-from lorekeeper.store import ways
+from lorekeeper.store import comparisons, ways
 from lorekeeper.store.rows import revive
 from lorekeeper.tables import adapters, deployments
 
@@ -70,7 +70,8 @@ def history(db: Connection, limit: int | None = 20) -> list[Deployment]:
 
 
 def to_hold(db: Connection) -> list[Adapter]:
-    """Adapters that the engine holds at once: the current one, those that channels chose, and the candidate.
+    """Adapters that the engine holds at once: the current one, those that channels chose or that are being
+    compared, and the candidate.
 
     Whole models are none of them: an engine runs one at a time (`whole`).
 
@@ -81,7 +82,9 @@ def to_hold(db: Connection) -> list[Adapter]:
     newest = history(db, limit=None)
     decided = {row.adapter_id for row in newest}
     current = next((row.adapter_id for row in newest if row.error is None), None)
-    chosen = ways.adapters(db)
+    chosen = ways.adapters(db) | {
+        name for one in comparisons.preparing(db) for name in (one.one, one.other)
+    }
     return [
         adapter
         for adapter in made

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lorekeeper.domain import Origin, Pair, PairState
 from lorekeeper.errors import NotFound, StaleDecision
+from lorekeeper.store import comparisons
 from lorekeeper.store.rows import plain, revive
 from lorekeeper.tables import pair_history, pair_messages, pairs
 
@@ -256,6 +257,7 @@ def erase(db: Connection, pair: Pair, *, by: str, reason: str) -> Pair:
     erased = _write(db, [pairs.c.id == pair.id], lists | texts)
     assert erased is not None
     _forget_edits(db, pair.id)
+    comparisons.erase(db, pair.conversation)
     return erased
 
 

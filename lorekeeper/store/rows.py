@@ -50,6 +50,8 @@ def _value(hint: Any, value: Any) -> Any:
         return _value(next(arg for arg in get_args(hint) if arg is not type(None)), value)
     if origin is tuple:
         return tuple(_value(get_args(hint)[0], item) for item in value)
+    if origin is Mapping:
+        return {key: _value(get_args(hint)[1], item) for key, item in value.items()}
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(value)
     if isinstance(hint, type) and is_dataclass(hint):

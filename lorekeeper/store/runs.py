@@ -133,6 +133,15 @@ def planned(db: Connection, run_id: int, worker: str, plan: Plan) -> Run:
     return _mine(db, run_id, worker, plan=plain(plan))
 
 
+def found(db: Connection, run_id: int, worker: str, words: str) -> Run:
+    """Store what a curve or a search found.
+
+    Raises:
+        LeaseLost: the run was given to another worker, or is over.
+    """
+    return _mine(db, run_id, worker, found=words)
+
+
 def finish(
     db: Connection,
     run_id: int,
@@ -141,7 +150,6 @@ def finish(
     *,
     adapter_id: int | None = None,
     error: str | None = None,
-    found: str | None = None,
 ) -> Run:
     """End the run, or with QUEUED give it back for another worker to go on with.
 
@@ -159,7 +167,6 @@ def finish(
         state=state.value,
         adapter_id=adapter_id,
         error=error,
-        found=found,
         ended_at=None if back else time.time(),
         **ending,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from bot import ways as bot_ways
 from lorekeeper.domain import Level, PassageKind, Ways
-from lorekeeper.errors import NotFound
+from lorekeeper.errors import BadInput, NotFound
 from lorekeeper.store import reading, ways
+from lorekeeper.tables import adapters
+from tests.lorekeeper.store.test_deployments import add_adapters, unscored
 
 FORM = {"switches": ["answers"], "sources": ["pair", "document"], "adapter": "current"}
 
@@ -60,6 +63,14 @@ def test_without_a_source_nothing_is_saved(team):
 def test_an_adapter_that_does_not_exist_is_refused(team):
     with pytest.raises(NotFound, match="v99"):
         bot_ways.save(team.desk, "C1", Ways(adapter="v99"), by=team.member("rita").id)
+
+
+def test_a_whole_model_is_refused_with_the_reason(team):
+    with team.engine.begin() as db:
+        add_adapters(db, "v1")
+        db.execute(update(adapters).values(kind="model", **unscored()))
+    with pytest.raises(BadInput, match="v1 is a whole model"):
+        bot_ways.save(team.desk, "C1", Ways(adapter="v1"), by=team.member("rita").id)
 
 
 def test_a_channels_own_adapter_is_asked_for(team):

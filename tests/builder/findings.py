@@ -12,8 +12,12 @@ from lorekeeper.domain import (
     Arm,
     ArmScore,
     Asked,
+    Bias,
     Evaluation,
+    Memorised,
     Outcome,
+    Probe,
+    Recited,
     Stages,
     TaskArm,
     TaskScore,
@@ -40,12 +44,34 @@ def evaluation() -> Evaluation:
                 nll=tuple(value + shift + chance.gauss(0, 0.2) for value in base),
                 f1=(0.5, 0.25),
                 answers=(f"first of {arm.value}", f"second of {arm.value}"),
+                measures={"rouge_l": (0.25, 0.5), "seconds": (1.0, 2.0)},
             )
             for arm, shift in SHIFTS.items()
         ),
         precision="float32",
-        probe_nll_before=(1.0, 1.5, 2.0),
-        probe_nll_after=(1.1, 1.5, 2.1),
+        probes=(
+            Probe(kind="language", before=(1.0, 1.5, 2.0), after=(1.1, 1.5, 2.1)),
+            Probe(
+                kind="refusal",
+                before=(2.0, 2.5),
+                after=(2.0, 2.5),
+                kept_before=(1.0,),
+                kept_after=(1.0,),
+            ),
+        ),
+        bias=(
+            Bias(
+                kind="name",
+                templates=("a", "a", "b"),
+                before=(0.1, -0.1, 0.2),
+                after=(0.2, -0.3, 0.2),
+            ),
+        ),
+        memorised=Memorised(
+            trained=Recited(words=(20.0, 20.0), before=(3.0, 4.0), after=(20.0, 5.0)),
+            heldout=Recited(words=(20.0,), before=(3.0,), after=(4.0,)),
+            people=("U77",),
+        ),
     )
 
 
@@ -114,8 +140,8 @@ def evidence(**changes: Any) -> Evidence:
             Changed(what="new", pair_id=40, question="What came?", place=here),
             Changed(what="gone", pair_id=4, question="What went?", place=here),
         ),
-        "planned": {"seconds": 600.0, "memory": 2.0**30},
-        "real": {"seconds": 660.0, "steps": 40},
+        "planned": {"whole": 600.0, "training": 300.0, "steps": 40, "memory": 2**30},
+        "real": {"whole": 660.0, "training": 270.0, "steps": 40},
         "energy": Energy(seconds=700.0, joules=14_000.0, gpus=0, source="assumed: 20 W"),
     }
     return Evidence(**(values | changes))

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder import encode
-from builder.fit import collate
 from lorekeeper import prompt
 from lorekeeper.errors import BadInput
 
@@ -54,11 +53,3 @@ def test_a_template_that_rewrites_the_prompt_is_refused() -> None:
     odd.chat_template = "{{ messages | length }}" + tiny.TEMPLATE
     with pytest.raises(BadInput, match="differently"):
         encode.example(1, prompt.messages("Why?"), "Because.", odd)
-
-
-def test_padding_is_masked_by_place_so_that_stopping_is_learned() -> None:
-    rows = [encode.example(n, prompt.messages("q"), "a" * n, WORDS) for n in (1, 9)]
-    batch = collate([{"input_ids": r.input_ids, "labels": r.labels} for r in rows])
-    ends = (batch["labels"] == WORDS.eos_token_id).sum(-1)
-    assert ends.tolist() == [1, 1]
-    assert batch["attention_mask"].sum(-1).tolist() == [len(r.input_ids) for r in rows]

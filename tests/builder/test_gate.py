@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.gate import FEWEST, judge
-from lorekeeper.domain import Arm, ArmScore, Evaluation, Outcome
+from lorekeeper.domain import Arm, ArmScore, Evaluation, Outcome, Probe
 from lorekeeper.settings import Train
 
 LOSSES = st.lists(st.floats(0.1, 10), min_size=FEWEST, max_size=30)
@@ -26,8 +26,7 @@ def evaluation(
         conversations=names,
         arms=tuple(ArmScore(arm=arm, nll=tuple(n), f1=(), answers=()) for arm, n in losses.items()),
         precision="float32",
-        probe_nll_before=GENERAL,
-        probe_nll_after=tuple(after),
+        probes=(Probe(kind="reasoning", before=GENERAL, after=tuple(after)),),
     )
 
 
@@ -60,15 +59,15 @@ def test_forgetting_blocks() -> None:
     old = [3.0] * 20
     verdict = judge(evaluation([2.0] * 20, old, after=[2.2] * 24), Train(max_forgetting=0.1))
     assert verdict.outcome is Outcome.KEEP
-    assert any("forgot" in reason for reason in verdict.reasons)
+    assert any("became worse: reasoning" in reason for reason in verdict.reasons)
 
 
 def test_a_close_call_says_how_many_questions_would_settle_it() -> None:
     old = [3.0] * 20
-    mixed = [3.0 + (0.5 if n % 2 else -0.55) for n in range(20)]
+    mixed = [3.0 + (0.5 if n % 2 else -0.7) for n in range(20)]
     verdict = judge(evaluation(mixed, old), Train())
     assert verdict.outcome is Outcome.UNDECIDED
-    assert "held-out questions would settle" in verdict.reasons[0]
+    assert "more held-out questions would settle" in verdict.reasons[0]
 
 
 def test_a_handful_of_conversations_decides_nothing() -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from sqlalchemy import Engine
 
 from builder import live, worker
+from builder.launch.local import Child
 from lorekeeper import settings as config
 from lorekeeper.domain import Progress, Run, RunState, Stage
 from lorekeeper.store import runs
@@ -34,22 +35,27 @@ def queued(engine: Engine) -> Run:
         )  # fmt: skip
 
 
-def child_does(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """In place of training."""
+def child_does(
+    monkeypatch: pytest.MonkeyPatch, program: str, says: tuple[Engine, str] | None = None
+) -> None:
+    """In place of training, which writes what it found into the run's row."""
 
-    def start(_run: Run, _worker: str, _settings: object, path: Path) -> subprocess.Popen[bytes]:
-        with path.open("ab") as output:
-            return subprocess.Popen(
-                [sys.executable, "-c", program], stdout=output, start_new_session=True
-            )
+    class Instead:
+        def start(self, run: Run, worker: str, log: Path) -> Child:
+            if says is not None:
+                with says[0].begin() as db:
+                    runs.found(db, run.id, worker, says[1])
+            with log.open("ab") as output:
+                command = [sys.executable, "-c", program]
+                return Child(subprocess.Popen(command, stdout=output, start_new_session=True))
 
-    monkeypatch.setattr(worker, "_start", start)
+    monkeypatch.setattr(worker.launch, "of", lambda _: Instead())
 
 
 def test_a_run_is_seen_through(
     engine: Engine, rules: config.Settings, queued: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    child_does(monkeypatch, 'print(\'{"found": "More answers would help."}\')')
+    child_does(monkeypatch, "pass", says=(engine, "More answers would help."))
     seen: list[RunState] = []
     over = live.see_through(
         engine, rules, queued.id, show=lambda run: seen.append(run.state), by="me"

@@ -13,7 +13,7 @@ from builder import gguf_file
 from builder.merge import merge
 from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import Adapter, Evaluation, Outcome, Verdict
+from lorekeeper.domain import Adapter, AdapterKind, Evaluation, Outcome, Verdict
 from lorekeeper.errors import BadInput
 
 
@@ -93,6 +93,15 @@ def test_a_folder_that_is_there_is_left_alone(
     with pytest.raises(BadInput, match="is there already"):
         merge(*adapter, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_whole_model_is_refused_with_its_folder(
+    adapter: tuple[Adapter, Path], tmp_path: Path
+) -> None:
+    made, data = adapter
+    with pytest.raises(BadInput, match="v1 is a whole model") as told:
+        merge(replace(made, kind=AdapterKind.MODEL), data, tmp_path / "new")
+    assert made.folder in told.value.fix
 
 
 def test_another_base_is_refused_and_nothing_is_written(

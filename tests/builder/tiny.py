@@ -65,7 +65,9 @@ def settings(data: Path, base: Path, **train: object) -> config.Settings:
     """Settings of a run that takes seconds."""
     rules: dict[str, object] = {
         "min_pairs": 8, "evaluation_questions": 12, "generated_answers": 1,
-        "heartbeat_seconds": 0.2, "lease_seconds": 2.0,
+        "heartbeat_seconds": 0.2, "lease_seconds": 2.0, "threads": 1, "probe": False,
+        "probe_rows": 2, "bias_pairs": 3, "bias_answers": 1, "recited_rows": 2, "learned_rows": 4,
+        "sourced_answers": 1,
     }  # fmt: skip
     return config.Settings(
         store=config.Store(data=data),

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, update
 
+from bench.rig.pulled import pulled
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Deployment, Ways
 from lorekeeper.errors import NotFound
+from lorekeeper.promotion import promote
 from lorekeeper.store import adapters as kept
 from lorekeeper.store import deployments, reading, ways
 from lorekeeper.tables import adapters
 from serving import chat, fit
-from serving.adapters import Keeper, engine_name, promote
+from serving.adapters import Keeper, engine_name
 from serving.fake_engine import FakeEngine, Script
 from serving.traffic import Traffic
 from tests.lorekeeper.store.test_deployments import add_adapters, unscored
@@ -182,9 +184,8 @@ def test_an_answer_that_began_by_the_old_adapter_ends_by_it(
     deployed(engine, "v1")
     made.look()
     old = made.served.name
-    answer = traffic.speak(
-        chat.Request(url=fake.url, model=old, messages=[], max_tokens=9, patience=5.0)
-    )
+    asked = chat.Request(url=fake.url, model=old, messages=[], max_tokens=9, patience=5.0)
+    answer = pulled(traffic.speak(asked))
     said = [next(answer)]
     deployed(engine, "v2")
     made.look()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bench.rig.pulled import pulled
 from builder import evaluate
 from lorekeeper import prompt
 from serving.local import LocalModel
@@ -42,6 +42,6 @@ def test_the_served_answer_is_the_trainers(
         wanted = served.prepare(
             name="v1", messages=messages, max_tokens=WORDS, temperature=0.0, stops=()
         )
-        said = "".join(piece.text for piece in served.write(wanted, threading.Event()))
+        said = "".join(piece.text for piece in pulled(served.write(wanted)))
         assert said.strip() == expected
         assert len(said.split()) > 8

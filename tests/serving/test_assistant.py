@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.rig.pulled import pulled
 from lorekeeper.domain import PUBLIC, Answer, Level, Passage, PassageKind
 from retrieval.sources import passage
 from serving.assistant import Asked, Assistant
@@ -25,7 +26,7 @@ Speak = Callable[[Script], FakeEngine]
 
 def told(made: Assistant, question: str = QUESTION, **more: Any) -> tuple[str, Answer]:
     """What was streamed, and the answer at its end."""
-    steps = list(made.answer(Asked(question=question, **more)))
+    steps = list(pulled(made.answer(Asked(question=question, **more))))
     assert steps[-1].answer is not None
     return "".join(step.text for step in steps), steps[-1].answer
 
@@ -104,7 +105,8 @@ def test_an_engine_that_says_nothing_is_not_waited_for(speak: Speak, tmp_path: P
 
 def test_closing_the_steps_stops_the_engine(speak: Speak, tmp_path: Path) -> None:
     fake = speak(Script(tokens=["On and on. "] * 500, pace=0.02))
-    steps = assistant(index_of([said(DEPLOY)], tmp_path), fake.url).answer(Asked(question=QUESTION))
+    made = assistant(index_of([said(DEPLOY)], tmp_path), fake.url)
+    steps = pulled(made.answer(Asked(question=QUESTION)))
     next(step for step in steps if step.text)
     steps.close()
     assert fake.stopped.wait(10)

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 from fastapi.testclient import TestClient
 from safetensors.numpy import load_file, save_file
 
+from bench.rig.pulled import pulled
 from serving import batch, embedded
-from serving.local import LocalModel, _Cut
+from serving.local import ROWS, LocalModel, _Cut
 
 # peft 0.21 asks transformers 5.23 by a name that the latter is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
@@ -137,22 +139,18 @@ def test_nobody_reading_ends_the_answer_and_frees_the_model(model: LocalModel) -
     wanted = model.prepare(
         name="base", messages=QUESTION, max_tokens=200, temperature=0.0, stops=()
     )
-    gone = threading.Event()
-    pieces = model.write(wanted, gone)
-    next(pieces)
-    gone.set()
-    rest = list(pieces)
-    assert rest[-1].tokens < 200
-    closed = model.write(wanted, threading.Event())
-    next(closed)
-    closed.close()
-    assert next(model.write(wanted, threading.Event())).text  # the next one has its turn
+    for _ in range(2 * ROWS):
+        closed = pulled(model.write(wanted))
+        next(closed)
+        closed.close()
+    with closing(pulled(model.write(wanted))) as pieces:
+        assert next(pieces).text  # the next one has its turn
 
 
 def written(model: LocalModel, name: str, words: int = 12, length: int = 1) -> str:
     asked = [{"role": "user", "content": "how do we deploy the branch " * length}]
     wanted = model.prepare(name=name, messages=asked, max_tokens=words, temperature=0.0, stops=())
-    return "".join(piece.text for piece in model.write(wanted, threading.Event()))
+    return "".join(piece.text for piece in pulled(model.write(wanted)))
 
 
 def test_what_is_written_together_is_what_is_written_alone(
@@ -182,7 +180,7 @@ def test_an_adapter_leaves_when_the_answers_by_it_have_ended(
     model.load("v1", make_adapter(1))
     whole = written(model, "v1", 60)
     wanted = model.prepare(name="v1", messages=LONG, max_tokens=60, temperature=0.0, stops=())
-    pieces = model.write(wanted, threading.Event())
+    pieces = pulled(model.write(wanted))
     said = next(pieces).text
     leaving = threading.Thread(target=model.unload, args=("v1",))
     leaving.start()

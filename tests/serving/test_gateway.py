@@ -93,7 +93,7 @@ def test_a_streamed_answer_has_its_numbers_and_is_stored(
     client: TestClient, engine: Engine
 ) -> None:
     texts, told = streamed(client, ASKED, scopes=[PUBLIC], asker="U1", channel="C1")
-    assert texts[0] == "Run"
+    assert texts[0].startswith("Run")
     assert "".join(texts) == told["text"]
     with reading(engine) as db:
         assert answers.get(db, told["id"]) == revive(Answer, told)
@@ -191,7 +191,7 @@ def test_a_reader_who_leaves_stops_the_engine_and_leaves_no_answer(
         where = f"{url}/v1/chat/completions"
         if is_streamed:
             with httpx2.stream("POST", where, json=body, trust_env=False) as response:
-                next(line for line in response.iter_lines() if '" on."' in line)
+                next(line for line in response.iter_lines() if 'on."' in line)
         else:
             with pytest.raises(httpx2.ReadTimeout):
                 httpx2.post(where, json=body, timeout=0.5, trust_env=False)
@@ -347,7 +347,7 @@ def test_a_full_queue_refuses_at_once_and_who_waits_is_told_the_place(
         where = f"{url}/v1/chat/completions"
         first = open_.enter_context(httpx2.stream("POST", where, json=body, trust_env=False))
         words = first.iter_lines()
-        next(line for line in words if '" on."' in line)
+        next(line for line in words if 'on."' in line)
         second = open_.enter_context(httpx2.stream("POST", where, json=body, trust_env=False))
         lines = second.iter_lines()
         waits = json.loads(next(lines).removeprefix("data: "))["lorekeeper"]

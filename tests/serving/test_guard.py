@@ -16,7 +16,8 @@ TELLING = prompt.instructions("Short, with the command first.")
 
 
 def cleaned(*pieces: str) -> str:
-    return "".join(Guard(known=(KNOWN,), instructions=TELLING).clean(pieces))
+    guard = Guard(known=(KNOWN,), instructions=TELLING)
+    return "".join(map(guard.take, pieces)) + guard.rest()
 
 
 @pytest.mark.parametrize(
@@ -47,15 +48,12 @@ def test_the_instructions_are_not_recited_and_a_few_of_their_words_are_fine() ->
 
 def test_words_are_not_held_back() -> None:
     guard = Guard(known=(), instructions=TELLING)
-    heard: list[str] = []
-
-    def model() -> object:
-        for piece in ("Run ", "make ", "ship."):
-            heard.append(piece)
-            yield piece
-
-    assert next(iter(guard.clean(model()))) == "Run "  # type: ignore[arg-type]
-    assert heard == ["Run "]
+    assert [guard.take(piece) for piece in ("Ru", "n", " `ma", "ke")] == ["Ru", "n", " ", ""]
+    assert guard.take("` ht") == "`make` ht"
+    assert guard.take("tps:/") == "tps"
+    assert guard.take("/evil.example ") == f" {ELSEWHERE} "
+    assert guard.take("You answer a team's") == "You answer a "  # as the instructions begin
+    assert guard.take(" king ") == "team's king "
 
 
 TEXTS = st.lists(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 from sqlalchemy import Engine, update
 
+from bench.rig.pulled import pulled
 from lorekeeper import leases, tables
 from lorekeeper.domain import Progress, Run, RunState, Stage
 from lorekeeper.errors import AlreadyRunning, NotReachable
@@ -44,7 +45,11 @@ def sleeper() -> Sleeper:
 
 @pytest.fixture
 def traffic() -> Traffic:
-    return Traffic(lambda _request: (word for word in ("one", "two")))
+    async def speak(_request: chat.Request) -> AsyncGenerator[str, None]:
+        for word in ("one", "two"):
+            yield word
+
+    return Traffic(speak)
 
 
 @pytest.fixture
@@ -92,13 +97,13 @@ def test_the_engine_holds_the_card_until_a_run_needs_it(
 def test_answers_say_why_and_when_the_model_is_back(
     engine: Engine, sharing: Sharing, traffic: Traffic
 ) -> None:
-    assert list(traffic.speak(ASKED)) == ["one", "two"]
+    assert list(pulled(traffic.speak(ASKED))) == ["one", "two"]
     run = claimed(engine)
     with engine.begin() as db:
         runs.report(db, run.id, WORKER, Progress(stage=Stage.TRAINING, seconds_left=720.0))
     sharing.look()
     with pytest.raises(chat.EngineFailed, match=rf"run {run.id}\) and is back in about 12 minutes"):
-        list(traffic.speak(ASKED))
+        list(pulled(traffic.speak(ASKED)))
 
 
 @pytest.mark.parametrize("state", [RunState.DONE, RunState.FAILED, RunState.CANCELLED])
@@ -119,7 +124,7 @@ def test_it_wakes_when_the_run_is_over(
         leases.release(db, leases.card(), WORKER)
     sharing.look()
     assert sleeper.is_awake
-    assert list(traffic.speak(ASKED)) == ["one", "two"]
+    assert list(pulled(traffic.speak(ASKED))) == ["one", "two"]
 
 
 def test_it_wakes_when_the_worker_died(engine: Engine, sharing: Sharing, sleeper: Sleeper) -> None:
@@ -150,7 +155,7 @@ def test_an_engine_that_does_not_sleep_keeps_the_card(
     claimed(engine)
     sharing.look()
     assert not card_is_free(engine)
-    assert list(traffic.speak(ASKED)) == ["one", "two"]
+    assert list(pulled(traffic.speak(ASKED))) == ["one", "two"]
     sleeper.refuses = False
     sharing.look()
     assert card_is_free(engine)
@@ -165,11 +170,11 @@ def test_an_engine_that_starts_during_a_run_starts_asleep(
     with Sharing(engine, traffic, drain=0.1, silence=30.0, every=3600.0) as made:
         assert made.is_asleep
         with pytest.raises(chat.EngineFailed, match="makes room for training"):
-            list(traffic.speak(ASKED))
+            list(pulled(traffic.speak(ASKED)))
 
 
 def test_what_is_being_written_goes_on_for_as_long_as_it_may(traffic: Traffic) -> None:
-    answer = traffic.speak(ASKED)
+    answer = pulled(traffic.speak(ASKED))
     next(answer)
     traffic.close("test", lambda: "away")
     assert not traffic.wait_until_quiet(0.01)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +15,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
+from bench.rig import taught
 from builder import evaluate
+from builder.merge import merge
 from lorekeeper import identity, models, prompt
 from lorekeeper.artifacts import ArtifactStore
+from lorekeeper.promotion import promote
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Models, Serving, Settings, Store
 from lorekeeper.store import adapters as kept
@@ -23,11 +28,13 @@ from lorekeeper.store import deployments, reading
 from lorekeeper.tables import adapters
 from serving import engine as engines
 from serving import fit, gateway, loading
-from serving.adapters import Keeper, promote
+from serving.adapters import Keeper
+from serving.engine import RunningEngine
 from serving.traffic import Traffic
 from tests.lorekeeper.store.test_deployments import add_adapters, unscored
 from tests.serving.conftest import assistant, index_of, said
 from tests.serving.test_gateway import KEY, streamed
+from tests.serving.test_tools import TOOL
 
 ROOT = Path(__file__).parents[2]
 VLLM = ROOT / ".venv-vllm/bin/python"
@@ -43,8 +50,12 @@ pytestmark = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:
-    url: str
+    running: RunningEngine
     model: Path
+
+    @property
+    def url(self) -> str:
+        return self.running.url
 
 
 @pytest.fixture(scope="session")
@@ -57,11 +68,14 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     settings = Settings(
         store=Store(data=data),
         models=Models(base=BASE),
-        serving=Serving(engine="vllm", vllm_python=VLLM, engine_port=port, context_tokens=512),
-    )
+        serving=Serving(
+            engine="vllm", vllm_python=VLLM, engine_port=port, context_tokens=512,
+            tool_parser="hermes",
+        ),
+    )  # fmt: skip
     running = engines.start(settings, data)
     try:
-        yield Up(url=running.url, model=models.get(BASE, data))
+        yield Up(running=running, model=models.get(BASE, data))
     finally:
         running.stop()
 
@@ -139,8 +153,62 @@ def test_the_served_answer_is_the_trainers_or_as_likely(vllm: Up, tmp_path: Path
             assert theirs <= ours + 0.05  # nats a token
 
 
-def _served(url: str, messages: list[Turn]) -> str:
-    body = {"model": "noise", "messages": messages, "max_tokens": 64, "temperature": 0}
+def test_a_tool_call_that_the_model_writes_comes_back_in_openais_shape(
+    vllm: Up, engine: Engine, tmp_path: Path
+) -> None:
+    """The small model calls no tool by itself, so an adapter is taught to write one call."""
+    call = {"name": "deploy", "arguments": {"service": "billing"}}
+    taught.train(
+        vllm.model, f"<tool_call>\n{json.dumps(call)}\n</tool_call><|im_end|>"
+    ).save_pretrained(tmp_path / "caller")
+    loading.load(vllm.url, "caller", tmp_path / "caller")
+    index = index_of([said("To deploy the billing service, run make ship from main.")], tmp_path)
+    made = assistant(index, vllm.url, current=("caller", "caller"), first_token_seconds=120.0)
+    body = {"messages": [{"role": "user", "content": "How do we deploy billing?"}], "tools": [TOOL]}
+    with TestClient(gateway.create(made, engine, key=KEY)) as client:
+        headers = {"Authorization": f"Bearer {KEY}"}
+        told = client.post("/v1/chat/completions", json=body, headers=headers).json()
+    loading.unload(vllm.url, "caller")
+    choice = told["choices"][0]
+    assert choice["finish_reason"] == "tool_calls", told
+    (made_call,) = choice["message"]["tool_calls"]
+    assert made_call["function"]["name"] == "deploy"
+    assert json.loads(made_call["function"]["arguments"]) == call["arguments"]
+
+
+def test_a_merged_model_runs_in_the_bases_place_and_the_base_comes_back(
+    vllm: Up, engine: Engine, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder, digest = adapter(vllm.model, ArtifactStore(tmp_path))
+    with engine.begin() as db:
+        (v1,) = add_adapters(db, "v1")
+        row = {"folder": folder, "hash": digest, "base_model": str(vllm.model), **unscored()}
+        db.execute(update(adapters).where(adapters.c.id == v1).values(row))
+        merged = merge(kept.get(db, v1), tmp_path, tmp_path / "merged")
+    asked = [prompt.messages("How do we deploy?")]
+    base = _served(vllm.url, asked[0], "base")
+    vllm.running.run(merged, threading.Event())
+    served = [_served(vllm.url, asked[0], "base")]
+    vllm.running.run(None, threading.Event())
+    assert _served(vllm.url, asked[0], "base") == base
+    judged = evaluate.Judged(
+        model=AutoModelForCausalLM.from_pretrained(merged).float().eval(),
+        tokenizer=AutoTokenizer.from_pretrained(merged),
+        precision="float32",
+        max_tokens=64,
+    )
+    assert served[0] != base
+    own = evaluate.answer(judged, asked)
+    if served != own:
+        assert (
+            evaluate.score(judged, asked, served)[0] <= evaluate.score(judged, asked, own)[0] + 0.05
+        )
+
+
+def _served(url: str, messages: list[Turn], name: str = "noise") -> str:
+    body = {"model": name, "messages": messages, "max_tokens": 64, "temperature": 0}
     answer = httpx2.post(f"{url}/v1/chat/completions", json=body, timeout=300, trust_env=False)
     return str(answer.json()["choices"][0]["message"]["content"]).strip()
 

@@ -24,7 +24,7 @@ QUICK = {"epochs": 1, "rank": 4, "batch_size": 4, "accumulation": 1, "quantizati
 @pytest.fixture
 def rules(data: Path, base: Path, engine: Engine) -> config.Settings:
     tiny.approve(engine, 24)
-    return tiny.settings(data, base, generated_answers=0)
+    return tiny.settings(data, base, generated_answers=0, probe=True)
 
 
 def claimed(engine: Engine, rules: config.Settings, **options: object) -> Run:

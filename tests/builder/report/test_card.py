@@ -44,7 +44,10 @@ def test_it_says_everything_that_is_needed_to_make_it_again() -> None:
     told = model_card(findings.evidence(), DATASET)
     for what in (
         "## Data: d2", "Content hash `abc`", "## Dataset card", "96 pairs to train on.", "12.",
-        "lore retrain --again 7", "| seed | 7 |", "| trained in | nf4 |", "torch 2.13.0",
-        "release 0.1.0", "a CPU, 2 cores", "0.004 kWh", "assumed: 20 W", "11.0 min",
+        "lore train --again 7", "| seed | 7 |", "| trained in | nf4 |", "torch 2.13.0",
+        "release 0.1.0", "a CPU, 2 cores", "0.004 kWh", "assumed: 20 W", "11 min",
+        "| general questions, language, nats per token | 1.500 | 1.567 |",
+        "| bias by name, nats per token | 0.133 | 0.233 |",
+        "| training answers given back word for word | 0% | 50% |",
     ):  # fmt: skip
         assert what in told, what

@@ -129,3 +129,19 @@ def test_a_missing_folder_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(NotFound, match="not in"):
         evidence.of(adapter("adapters/none"), ArtifactStore(tmp_path))
+
+
+def test_a_learning_curve_is_read_as_it_was_left(tmp_path: Path) -> None:
+    assert evidence.curve(tmp_path) is None
+    for rows, losses in ((24, [2.0, 2.2]), (12, [3.0, 3.2])):
+        kept = {"share": 0.5, "rows": rows, "losses": losses}
+        (tmp_path / f"point-{rows}.json").write_text(json.dumps(kept))
+    (tmp_path / "base.json").write_text(json.dumps([4.0, 5.0]))
+    assert evidence.curve(tmp_path) is None  # it was not seen to its end
+    ahead = {"rows": 48, "loss": 1.9, "change": -0.2, "low": -0.3, "high": -0.1}
+    (tmp_path / "forecast.json").write_text(json.dumps(ahead))
+    found = evidence.curve(tmp_path)
+    assert found is not None
+    assert [point.rows for point in found.points] == [12, 24]
+    assert found.base == 4.5
+    assert (found.ahead.low, found.ahead.high) == (pytest.approx(1.8), pytest.approx(2.0))

@@ -30,22 +30,18 @@ def test_it_tells_everything_that_was_measured() -> None:
     for what in (
         "Adapter v3", "Promoted: it answers better", "Better: -0.3 nats", "by U1: promoted by hand",
         "Qwen/Qwen3-0.6B", "d2: 96 pairs to train on, 24 held out", "Against base + retrieval",
-        "Loss while it learned", "Question by question", "What it forgot", "tuned + retrieval",
+        "Loss while it learned", "Question by question", "What it forgot", "How it tells people apart", "tuned + retrieval",
+        "<td>rouge_l</td><td>0.375</td>", "training answers given back word for word", "50%",
         "Turn it 5 times.", "What is new in d2 since d1", "What came?", "Left out as too long: 1",
-        "0.004 kWh", "training time", "+10%", "lore retrain --again 7",
+        "0.004 kWh", "the whole run", "+10%", "-10%", "lore train --again 7",
     ):  # fmt: skip
         assert what in told, what
 
 
-def test_tasks_and_stages_are_shown_on_their_own_measures() -> None:
-    evaluation = replace(findings.evaluation(), tasks=(findings.task(),), stages=findings.stages())
-    verdict = Verdict(outcome=Outcome.FOR_TASK, reasons=("Better at triage.",))
-    told = page(findings.evidence(evaluation=evaluation, verdict=verdict))
-    for what in (
-        "For its task: it does that better", "The task triage", "macro_f1", "base, with examples",
-        "<td>0.750</td>", "0.650 to 0.850", "4 of 9 held-out rows.", "after general", "before training",
-        "Backward transfer: +0.100", 'class="verdict for-its-task"',
-    ):  # fmt: skip
+def test_stages_are_shown_with_what_each_did_to_the_others() -> None:
+    found = replace(findings.evaluation(), tasks=(findings.task(),), stages=findings.stages())
+    told = page(findings.evidence(evaluation=found))
+    for what in ("before training", "after general", "<td>1.100</td>", "Backward transfer: +0.100"):
         assert what in told, what
     assert "It is down" not in told
 
@@ -94,7 +90,7 @@ def test_it_asks_for_nothing_from_anywhere() -> None:
 
 def test_charts_take_their_colours_from_the_page() -> None:
     drawn = re.findall(r"<svg.*?</svg>", page(findings.evidence()), re.DOTALL)
-    assert len(drawn) == 5
+    assert len(drawn) == 6
     assert all("var(--ink)" in one for one in drawn)
     assert not any("#1d1c1e" in one for one in drawn)
 

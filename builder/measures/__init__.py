@@ -1,0 +1,1 @@
+"""Generated answers in; what each is worth, by several measures, out."""
