@@ -6,9 +6,10 @@ FOLDER holds Markdown pages with the same headings, in folders by topic, such as
 team's pairs ("What does PAGE say about HEADING?") and two tasks from files: under which heading a
 paragraph stands, and in which folder. All rows of a page are one conversation, on one side.
 
-`multitask` trains one adapter on the tasks together and one on each alone, in one run. `sequential` trains
-general questions, then the tasks, then the team's pairs. Each is a run as a team's, by the worker. The last
-line is one JSON object. With `--keep`, a bench that was killed goes on where it was.
+`multitask` trains one adapter on the tasks together and one on each alone. `sequential` trains general
+questions, then a task, then the team's pairs. Both are trained and scored as in a run; what a run has to
+show of the assistant itself is left out. The last line is one JSON object. With `--keep`, a bench that was
+killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -30,11 +31,11 @@ from sqlalchemy import Engine
 
 from builder.retrain import request
 from builder.tasks.add import add
-from builder.worker import Worker
 from lorekeeper import settings as config
-from lorekeeper.domain import PUBLIC, Adapter, Asked, Evaluation, Origin, Pair, PairState, RunState
+from lorekeeper.artifacts import write_whole
+from lorekeeper.domain import PUBLIC, Asked, Evaluation, Origin, Pair, PairState
 from lorekeeper.settings import Settings
-from lorekeeper.store import adapters, open_database, pairs, reading, runs
+from lorekeeper.store import open_database, pairs, reading, runs
 
 BY = "bench"
 QUICK = 36  # pages
@@ -53,7 +54,9 @@ WANTED: dict[Way, dict[str, object]] = {
     Way.MULTITASK: {"tasks": "heading,folder,answer", "compare_single": True},
     Way.SEQUENTIAL: {"stages": "general,heading,answer"},
 }
-ALWAYS: dict[str, object] = {"quantization": "none", "with_passages": 0, "checkpoint_steps": 10}
+ALWAYS: dict[str, object] = {
+    "quantization": "none", "with_passages": 0, "checkpoint_steps": 10, "validation": 0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ def main(
             _teach(engine, settings, list(_sections(folder, full=full)))
             wanted = ALWAYS | WANTED[way] | parse(option or [])
             request(engine, settings, by=BY, recipe=way.value, options=wanted)
-        evaluation = _trained(engine, settings).evaluation
+        evaluation = _learned(engine, settings)
     figures = _of_tasks(evaluation) | _of_stages(evaluation)
     _show(evaluation)
     print(json.dumps(figures))
@@ -159,16 +162,27 @@ def _teach(engine: Engine, settings: Settings, sections: list[Section]) -> None:
         add(settings, file, name=name, metric="macro_f1", instruction=instruction)
 
 
-def _trained(engine: Engine, settings: Settings) -> Adapter:
-    worker = Worker(engine, settings)
-    while worker.work_once():
-        pass
-    with reading(engine) as db:
-        run = runs.latest(db, 1)[0]
-        if run.state is not RunState.DONE:
-            raise SystemExit(f"The run ended as {run.state}: {run.error}")
-        assert run.adapter_id is not None
-        return adapters.get(db, run.adapter_id)
+def _learned(engine: Engine, settings: Settings) -> Evaluation:
+    """Trained in the recipe's way, unless that was done, and scored."""
+    from builder import candidate
+    from builder.job import open_job
+    from builder.plan.make import dialled
+    from builder.tasks.judged import evaluated
+    from builder.train import TRAINED, WAYS
+
+    with engine.begin() as db:
+        runs.reap(db, -1.0)  # nobody else works here
+        claimed = runs.claim(db, BY)
+    assert claimed is not None
+    job = dialled(open_job(engine, settings, claimed.id, BY)).job
+    if not (job.work / TRAINED).is_file():
+        fitted = WAYS[job.recipe.way](job)
+        write_whole(job.work / TRAINED, json.dumps(asdict(fitted)))
+    judged = candidate.judged(job.base, job.work, settings)
+    empty = Evaluation(
+        questions=(), references=(), conversations=(), arms=(), precision=judged.precision
+    )
+    return evaluated(empty, judged, job)
 
 
 def _of_tasks(evaluation: Evaluation) -> dict[str, object]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from builder import preference, recipes, trackers
+from builder import effort, preference, recipes, trackers
 from builder.freeze import freeze, trainable
+from builder.recipes import Recipe
 from builder.tasks.draw import team
 from builder.tasks.ready import names, refuse_untrainable, versions
 from lorekeeper import models
@@ -46,6 +47,7 @@ def request(
     chosen = recipes.load(name, wanted, data=settings.store.data)
     recipes.refuse_unservable(chosen, settings.serving)
     trackers.refuse_missing(settings.train.trackers)
+    _refuse_other_ways(chosen, goal)
     if rows := versions(names(chosen), settings.store.data):
         wanted["versions"] = rows
     with reading(engine) as db:
@@ -106,11 +108,24 @@ def _refuse_changed(db: Connection, settings: Settings, before: Run) -> None:
     then = ArtifactStore(settings.store.data).manifest(made.folder).get("recipe") or {}
     now = recipes.load(before.recipe, before.options, data=settings.store.data)
     values = now.model_dump(mode="json")
-    changed = [name for name, value in then.items() if values.get(name) != value]
+    # What the dial chose follows from the same rows, and is chosen again.
+    dialled = set(effort.FIELDS) - now.model_fields_set
+    changed = [
+        name for name, value in then.items() if values.get(name) != value and name not in dialled
+    ]
     if changed:
         raise BadInput(
             f"The recipe {before.recipe} has changed since run {before.id}: {', '.join(changed)}.",
             fix="Put its values back; they stand in the adapter's card.md.",
+        )
+
+
+def _refuse_other_ways(recipe: Recipe, goal: Goal) -> None:
+    """A curve and a search train many times on shares of the team's own pairs; nothing else is planned for."""
+    if goal in {Goal.CURVE, Goal.SEARCH} and recipe.way != "instruction":
+        raise BadInput(
+            f"A {goal} works on instruction tuning, and this recipe's way is {recipe.way}.",
+            fix="Name another recipe, such as qlora or lora.",
         )
 
 

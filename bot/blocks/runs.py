@@ -212,7 +212,8 @@ def _ending(
         *_examples(evidence),
         _choices(adapter, served),
         context(
-            f"Next: `/lore ask …` to try it, `/lore adapters` to compare. Dataset {adapter.dataset_id}."
+            "The report, with pictures, is in the thread." if evidence is not None else "",
+            f"Next: `/lore ask …` to try it, `/lore adapters` to compare. Dataset {adapter.dataset_id}.",
         ),
     ]
 

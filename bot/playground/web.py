@@ -36,6 +36,10 @@ _POLICY = (
 )
 
 
+_PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}
+"""What the page shows in place; nothing that could hold a script, such as SVG."""
+
+
 def build(workspace: Workspace, api: WebApi, sockets: Sockets, acts: Acts) -> FastAPI:
     """The whole site, for requests to this machine's loopback names only."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -171,7 +175,8 @@ def _uploads(app: FastAPI, workspace: Workspace, api: WebApi) -> None:
 
 
 def _file(file: File) -> Response:
-    kind = "text/html" if file.is_canvas else "application/octet-stream"
+    suffix = Path(file.name).suffix.lower()
+    kind = "text/html" if file.is_canvas else _PICTURES.get(suffix, "application/octet-stream")
     headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
     return Response(file.content, media_type=kind, headers=headers)
 

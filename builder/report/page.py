@@ -21,6 +21,10 @@ from builder.report.rows import (
     measure_rows,
     plan_rows,
     stage_rows,
+<<<<<<< HEAD
+=======
+    task_rows,
+>>>>>>> main
 )
 
 if TYPE_CHECKING:

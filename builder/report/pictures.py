@@ -422,4 +422,4 @@ def _plain(axes: Axes) -> Axes:
 
 
 def _short(name: str) -> str:
-    return textwrap.shorten(name, 26, placeholder="…")
+    return textwrap.fill(textwrap.shorten(name, 44, placeholder="…"), 22)

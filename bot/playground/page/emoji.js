@@ -18,7 +18,7 @@ export const EMOJI = {
   chart_with_downwards_trend: "📉", bar_chart: "📊", robot_face: "🤖", speech_balloon: "💬",
   thought_balloon: "💭", sos: "🆘", bug: "🐛", bell: "🔔", no_bell: "🔕", calendar: "📅",
   coffee: "☕", seedling: "🌱", herb: "🌿", evergreen_tree: "🌲", sunny: "☀️", cloud: "☁️",
-  boom: "💥", grimacing: "😬", octagonal_sign: "🛑", see_no_evil: "🙈", sun_with_face: "🌞", checkered_flag: "🏁", snowflake: "❄️", zap: "⚡", dart: "🎯", trophy: "🏆", gem: "💎", moneybag: "💰", scales: "⚖️",
+  boom: "💥", grimacing: "😬", octagonal_sign: "🛑", see_no_evil: "🙈", sun_with_face: "🌞", checkered_flag: "🏁", ballot_box_with_ballot: "🗳️", snowflake: "❄️", zap: "⚡", dart: "🎯", trophy: "🏆", gem: "💎", moneybag: "💰", scales: "⚖️",
   large_green_circle: "🟢", large_yellow_circle: "🟡", red_circle: "🔴", white_circle: "⚪",
   large_blue_circle: "🔵", black_circle: "⚫", arrow_right: "➡️", arrow_left: "⬅️", arrow_up: "⬆️",
   arrow_down: "⬇️", back: "🔙", new: "🆕", "100": "💯", one: "1️⃣", two: "2️⃣", three: "3️⃣",

@@ -113,11 +113,16 @@ function content(message, place) {
   }
   for (const file of message.files || []) {
     nodes.push(h("div", { class: "file" }, "📎 ", ...(file.mode === "tombstone" ? [h("small", {}, "This file was deleted.")]
-      : [link(file.permalink, file.title), h("small", {}, ` ${file.size} bytes`)])));
+      : [link(file.permalink, file.title), h("small", {}, ` ${file.size} bytes`), picture(file)])));
   }
   if (message.pinned_to) nodes.push(h("span", { class: "edited", title: "Pinned to this channel" }, "📌"));
   if (message.edited) nodes.push(h("span", { class: "edited", title: "This message was edited" }, "(edited)"));
   return h("div", { class: "content" }, nodes);
+}
+
+function picture(file) {
+  const shown = ["image/png", "image/jpeg", "image/gif"].includes(file.mimetype);
+  return shown ? h("img", { class: "picture", src: file.permalink, alt: file.title, loading: "lazy" }) : null;
 }
 
 function contextOf(message, place) {

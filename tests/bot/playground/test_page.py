@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -26,6 +27,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel."""
 
 
 @pytest.fixture
@@ -194,6 +199,17 @@ def modal() -> dict[str, Any]:
         "submit": text("Keep"),
         "blocks": [block],
     }
+
+
+def test_a_picture_is_shown_in_its_place(page: Any, slack: Playground) -> None:
+    be(page, "Ann")
+    page.get_by_role("button", name="general").or_(
+        page.get_by_role("link", name="general")
+    ).first.click()
+    slack.member("ann").share("general", "dot.png", DOT)
+    shown = page.get_by_alt_text("dot.png")
+    shown.wait_for()
+    page.wait_for_function("document.querySelector('.picture').naturalWidth === 1")
 
 
 def test_a_person_shares_a_file_pins_its_message_and_deletes_it(
