@@ -95,15 +95,8 @@ def task_rows(score: TaskScore) -> list[tuple[str, str, str, str]]:
     ]
 
 
-<<<<<<< HEAD
-def stage_rows(stages: Stages | None) -> list[tuple[str, ...]]:
-    """When it was measured, and the loss on each stage's held-out rows then."""
-    if stages is None:
-        return []
-=======
 def stage_rows(stages: Stages) -> list[tuple[str, ...]]:
     """When it was measured, and the loss on each stage's held-out rows then."""
->>>>>>> main
     names = ("before training", *(f"after {name}" for name in stages.names))
     return [(name, *map(number, losses)) for name, losses in zip(names, stages.losses, strict=True)]
 

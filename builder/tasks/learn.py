@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,17 @@ def encoded(job: Job, tasks: Sequence[Ready]) -> list[Encoded]:
             log.warning("rows are too long", task=ready.task.name, rows=len(too_long))
     write_whole(job.work / "left-out.json", json.dumps(long))
     return made
+
+
+def rows_of(job: Job) -> tuple[list[Example], list[Example]]:
+    """Rows of one pass over all tasks, and rows to validate with, also those that are too long: for the plan."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    found = [(ready, examples(job, ready, tokenizer)) for ready in tasks_of(job)]
+    apart = [_apart(job.recipe, ready, rows, rows) for ready, rows in found]
+    train, validation = ([one.train for one in apart], [one.validation for one in apart])
+    return list(chain.from_iterable(train)), list(chain.from_iterable(validation))
 
 
 def replayed(earlier: Sequence[Sequence[Example]], count: int, recipe: Recipe) -> list[Example]:

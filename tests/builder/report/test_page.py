@@ -38,10 +38,15 @@ def test_it_tells_everything_that_was_measured() -> None:
         assert what in told, what
 
 
-def test_stages_are_shown_with_what_each_did_to_the_others() -> None:
-    found = replace(findings.evaluation(), tasks=(findings.task(),), stages=findings.stages())
-    told = page(findings.evidence(evaluation=found))
-    for what in ("before training", "after general", "<td>1.100</td>", "Backward transfer: +0.100"):
+def test_tasks_and_stages_are_shown_on_their_own_measures() -> None:
+    evaluation = replace(findings.evaluation(), tasks=(findings.task(),), stages=findings.stages())
+    verdict = Verdict(outcome=Outcome.FOR_TASK, reasons=("Better at triage.",))
+    told = page(findings.evidence(evaluation=evaluation, verdict=verdict))
+    for what in (
+        "For its task: it does that better", "The task triage", "macro_f1", "base, with examples",
+        "<td>0.750</td>", "0.650 to 0.850", "4 of 9 held-out rows.", "after general", "before training",
+        "Backward transfer: +0.100", 'class="verdict for-its-task"',
+    ):  # fmt: skip
         assert what in told, what
     assert "It is down" not in told
 
