@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from builder.report import evidence as told
 from builder.report.evidence import Evidence
 from builder.report.pictures import OUTCOMES, charts, svg
-from builder.report.rows import again, arms_rows, facts, heart_rows, measure_rows, plan_rows
+from builder.report.rows import (
+    again,
+    arms_rows,
+    facts,
+    gap_rows,
+    heart_rows,
+    measure_rows,
+    plan_rows,
+    source_rows,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -39,6 +48,8 @@ def page(evidence: Evidence, *, since: list[str] | None = None) -> str:
         measured_arms=[score.arm.value for score in evidence.evaluation.arms],
         measures=measure_rows(evidence),
         heart=heart_rows(evidence),
+        gaps=gap_rows(evidence),
+        sources=source_rows(evidence),
         moved=(("Better", better), ("Worse", worse)),
         changes=[(what, _of_kind(evidence, what)) for what in ("new", "gone", "reworded")],
         again=again(evidence),
