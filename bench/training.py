@@ -68,7 +68,7 @@ def _pairs(file: Path | None) -> list[tuple[str, str]]:
         return [(line["question"], line["answer"]) for line in lines]
     told = [
         tomllib.loads(path.read_text(encoding="utf-8")).get("conversation", [])
-        for path in sorted(Path(str(files("bot.demo.workspace"))).glob("*.toml"))
+        for path in sorted(Path(str(files("bot.demo"))).joinpath("workspace").glob("*.toml"))
     ]
     return [(one["ask"], one["answer"]) for part in told for one in part if one.get("answer")]
 

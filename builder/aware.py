@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+ANSWER_TOKENS = 64  # whether an answer declines, and what it rests on, shows in its first sentences
+
 Given = tuple[Row, Sequence[Passage]]  # a row, and what its question is asked with
 
 
@@ -150,7 +152,8 @@ def measure(
 def _measured(
     compared: evaluate.Compared, arm: Arm, right: Sequence[Given], others: Sequence[Given]
 ) -> Sourced:
-    told, unsure = (_answers(compared, arm, given) for given in (right, others))
+    answers = _answers(compared, arm, [*right, *others])
+    told, unsure = answers[: len(right)], answers[len(right) :]
     return Sourced(
         arm=arm,
         questions=len(right),
@@ -163,9 +166,8 @@ def _measured(
 
 
 def _answers(compared: evaluate.Compared, arm: Arm, given: Sequence[Given]) -> list[str]:
-    return evaluate.answer_as(
-        compared, arm, [prompt.messages(row.question, passages=passages) for row, passages in given]
-    )
+    asked = [prompt.messages(row.question, passages=passages) for row, passages in given]
+    return evaluate.answer_as(compared, arm, asked, most=ANSWER_TOKENS)
 
 
 def _cited(answers: Sequence[str], given: Sequence[Given]) -> float:

@@ -46,6 +46,10 @@ class Whole:
     def device(self) -> Any:
         return self._asked.device
 
+    @property
+    def config(self) -> Any:
+        return self._asked.config
+
     def __call__(self, **inputs: Any) -> Any:
         return self._asked(**inputs)
 

@@ -102,8 +102,8 @@ class _Asked:
         return len(self.heldout) + self.generate
 
 
-def load_judged(base: Path, adapter: Path, settings: Settings) -> Judged:
-    """The base as it is served, never quantised for this, with the adapter on it."""
+def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
+    """The base as it is served, never quantised for this, with the adapter on it if there is one."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -112,11 +112,12 @@ def load_judged(base: Path, adapter: Path, settings: Settings) -> Judged:
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=getattr(torch, precision), use_safetensors=True
     )
-    tuned = PeftModel.from_pretrained(model, adapter, adapter_name="new")
-    tuned.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, adapter, adapter_name="new")
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
     return Judged(
-        model=tuned,
+        model=model,
         tokenizer=tokenizer,
         precision=precision,
         max_tokens=settings.serving.max_tokens,
@@ -143,17 +144,12 @@ def evaluate(
     asked = _asked(library, heldout, rules)
     guarded = ask.asked(trained, heldout, rules)
     meter = Meter(report=report, of=len(Arm) * asked.rows + 2 * guarded.rows)
-    done: dict[Arm, _Scored] = {}
-    with compared.base() as judged:
-        done |= {
-            arm: _scored(judged, arm, asked, Kept(work), meter) for arm in Arm if arm not in TUNED
-        }
-        with meter.part(guarded.rows):
-            before = ask.ask(judged, "base", guarded, Kept(work), Kept(shared), meter)
-    with compared.tuned() as judged:
-        done |= {arm: _scored(judged, arm, asked, Kept(work), meter) for arm in Arm if arm in TUNED}
-        with meter.part(guarded.rows):
-            after = ask.ask(judged, "tuned", guarded, Kept(work), Kept(work), meter)
+    sides = [
+        _side(compared.base(), "base", asked, guarded, Kept(work), Kept(shared), meter),
+        _side(compared.tuned(), "tuned", asked, guarded, Kept(work), Kept(work), meter),
+    ]
+    (_, before), (_, after) = sides
+    done = {arm: scored for arms, _ in sides for arm, scored in arms.items()}
     return Evaluation(
         questions=tuple(row.question for row in heldout),
         references=tuple(row.answer for row in heldout),
@@ -168,10 +164,31 @@ def evaluate(
     )
 
 
-def answer_as(compared: Compared, arm: Arm, prompts: Sequence[Sequence[Turn]]) -> list[str]:
-    """Greedy answers of one arm."""
+def _side(
+    opened: AbstractContextManager[Judged],
+    name: str,
+    asked: _Asked,
+    guarded: ask.Asked,
+    work: Kept,
+    shared: Kept,
+    meter: Meter,
+) -> tuple[dict[Arm, _Scored], ask.Side]:
+    """The arms of one of the two models, and its side of every guard."""
+    arms = [arm for arm in Arm if (arm in TUNED) == (name == "tuned")]
+    with opened as judged:
+        scored = {arm: _scored(judged, arm, asked, work, meter) for arm in arms}
+        with meter.part(guarded.rows):
+            side = ask.ask(judged, name, guarded, work, shared, meter)
+        del judged  # a model of its own leaves the memory before the other one comes
+    return scored, side
+
+
+def answer_as(
+    compared: Compared, arm: Arm, prompts: Sequence[Sequence[Turn]], *, most: int | None = None
+) -> list[str]:
+    """Greedy answers of one arm, of at most `most` tokens."""
     with compared.tuned() if arm in TUNED else compared.base() as judged:
-        return answer(judged, prompts)
+        return answer(judged, prompts, most=most)
 
 
 def prompt_for(arm: Arm, row: Row, library: Library) -> list[Turn]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, select
 
 from builder import preference, recipes, trackers
 from builder.freeze import freeze, trainable
+from builder.recipes import Recipe
 from builder.tasks.draw import team
 from builder.tasks.ready import names, refuse_untrainable, versions
 from lorekeeper import models
@@ -46,6 +47,7 @@ def request(
     chosen = recipes.load(name, wanted, data=settings.store.data)
     recipes.refuse_unservable(chosen, settings.serving)
     trackers.refuse_missing(settings.train.trackers)
+    _refuse_other_ways(chosen, goal)
     if rows := versions(names(chosen), settings.store.data):
         wanted["versions"] = rows
     with reading(engine) as db:
@@ -103,6 +105,15 @@ def _values(db: Connection, settings: Settings, before: Run) -> Mapping[str, Any
         return before.options
     recorded = ArtifactStore(settings.store.data).manifest(made.folder).get("recipe") or {}
     return {name: value for name, value in recorded.items() if name != "about"}
+
+
+def _refuse_other_ways(recipe: Recipe, goal: Goal) -> None:
+    """A curve and a search train many times on shares of the team's own pairs; nothing else is planned for."""
+    if goal in {Goal.CURVE, Goal.SEARCH} and recipe.way != "instruction":
+        raise BadInput(
+            f"A {goal} works on instruction tuning, and this recipe's way is {recipe.way}.",
+            fix="Name another recipe, such as qlora or lora.",
+        )
 
 
 def _refuse_few(db: Connection, settings: Settings) -> None:

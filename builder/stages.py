@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from builder import fit
-from builder.encode import Example
 from builder.evaluate import Judged
 from builder.fit import ADAPTER, Fitted
 from builder.job import Job
 from builder.tasks import scoring
-from builder.tasks.learn import DONE, encoded, noting, tasks_of
-from builder.tasks.mix import share_of
+from builder.tasks.learn import DONE, encoded, noting, replayed, tasks_of
 from builder.tasks.ready import Ready
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Progress, Stage, Stages, Transfer
@@ -43,7 +41,7 @@ def train(job: Job) -> Fitted:
                 # From the disk even where the model has them: a stage begins alike, however it came to it.
                 _put_on(model, folder(job.work, number - 1, tasks[number - 1].task.name))
             note = f"stage {number + 1} of {len(tasks)}: {ready.task.name}"
-            learned = [*rows[number], *replayed(rows[:number], len(rows[number]), job)]
+            learned = [*rows[number], *replayed(rows[:number], len(rows[number]), job.recipe)]
             fitted = fit.fit(model, learned, job.recipe, work, noting(job.report, note))
             fit.save(model, work)
             write_whole(work / DONE, json.dumps(asdict(fitted)))
@@ -51,16 +49,6 @@ def train(job: Job) -> Fitted:
     _put_on(model, folder(job.work, len(tasks) - 1, tasks[-1].task.name))
     fit.save(model, job.work)
     return _together(done)
-
-
-def replayed(earlier: Sequence[Sequence[Example]], count: int, job: Job) -> list[Example]:
-    """The replay share of `count` rows, from all earlier stages alike."""
-    each = -(-job.recipe.replay * count // len(earlier)) if earlier else 0
-    return [
-        row
-        for number, rows in enumerate(earlier)
-        for row in share_of(rows, int(each), seed=job.recipe.seed + number)
-    ]
 
 
 def measure(judged: Judged, job: Job) -> Stages:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROWS_AT_ONCE, RATE, RANK, ALPHA, DROPOUT, SEED = 8, 2e-4, 16, 32, 0.05, 7
+ROWS_A_STEP, RATE, RANK, ALPHA, DROPOUT, SEED = 8, 2e-4, 16, 32, 0.05, 7
+AT_ONCE = 4  # rows that Lorekeeper computes at once: its default; SFTTrainer has 8
 WINDOW = 1024  # tokens of a packed sequence: SFTTrainer's default
 Given = dict[str, Any]
 Took = tuple[Any, int, float]  # the trained model, steps, seconds
@@ -24,7 +25,7 @@ def lorekeeper(given: Given, work: Path) -> Took:
 
     recipe = Recipe(
         quantization="none", rank=RANK, alpha=ALPHA, dropout=DROPOUT, learning_rate=RATE,
-        epochs=given["passes"], batch_size=ROWS_AT_ONCE, accumulation=1, warmup=0, seed=SEED,
+        epochs=given["passes"], batch_size=AT_ONCE, accumulation=ROWS_A_STEP // AT_ONCE, warmup=0, seed=SEED,
         checkpoint_steps=10_000,
     )  # fmt: skip
     rows = [
@@ -55,7 +56,7 @@ def sft(given: Given, work: Path, **changes: Any) -> Took:
     given["loss_before"] = loss(model, given)
     settings = {
         "output_dir": str(work), "num_train_epochs": given["passes"], "learning_rate": RATE,
-        "per_device_train_batch_size": ROWS_AT_ONCE, "lr_scheduler_type": "cosine", "seed": SEED,
+        "per_device_train_batch_size": ROWS_A_STEP, "lr_scheduler_type": "cosine", "seed": SEED,
         "bf16": compute is torch.bfloat16, "fp16": compute is torch.float16,
         "use_cpu": not torch.cuda.is_available(), "disable_tqdm": True, "report_to": "none",
     }  # fmt: skip
@@ -76,7 +77,7 @@ def sft(given: Given, work: Path, **changes: Any) -> Took:
 def sft_packed(given: Given, work: Path, **changes: Any) -> Took:
     """As many rows a step as elsewhere, or the loss after equal passes would not be comparable."""
     mean = sum(len(row["input_ids"]) for row in given["rows"]) / len(given["rows"])
-    window = min(WINDOW, round(mean * ROWS_AT_ONCE))
+    window = min(WINDOW, round(mean * ROWS_A_STEP))
     return sft(
         given, work, packing=True, max_length=window, per_device_train_batch_size=1, **changes
     )

@@ -33,6 +33,7 @@ from lorekeeper.domain import (
     Progress,
     Run,
     RunState,
+    Stages,
 )
 from lorekeeper.promotion import overrules
 from lorekeeper.quantities import duration, size
@@ -132,7 +133,32 @@ def comparison(evaluation: Evaluation) -> list[Block]:
         f"{len(evaluation.questions)} held-out questions, never trained on,"
         f" at {escaped(evaluation.precision, 20)}. NLL: nats for each token of the reference answer."
     )
-    return [table(rows), context(measured)]
+    return [table(rows), context(measured), *_tasks(evaluation), *_stages(evaluation.stages)]
+
+
+def _tasks(evaluation: Evaluation) -> list[Block]:
+    """Each task in every way it was asked, on its own metric; a message holds one table only."""
+    lines = [
+        f"*{escaped(score.task, 40)}*, {score.metric}: "
+        + " · ".join(f"{arm.asked.value} {_number(arm.value)}" for arm in score.arms)
+        for score in evaluation.tasks
+    ]
+    return [section("\n".join(lines))] if lines else []
+
+
+def _stages(stages: Stages | None) -> list[Block]:
+    """The loss on each stage's held-out rows: before training, and after each stage."""
+    if stages is None:
+        return []
+    lines = [
+        f"*{escaped(name, 40)}*: {' → '.join(_number(after[at]) for after in stages.losses)}"
+        for at, name in enumerate(stages.names)
+    ]
+    after = ", ".join(escaped(name, 40) for name in stages.names)
+    return [
+        section("\n".join(lines)),
+        context(f"NLL on each stage's held-out rows: before training, then after {after}."),
+    ]
 
 
 def adapters_table(adapters: list[Adapter], served: str) -> list[Block]:

@@ -12,7 +12,15 @@ from statistics import fmean
 from typing import Any
 
 from builder.report.evidence import Evidence
-from builder.report.rows import again, arms_rows, heart_rows, number, plan_rows
+from builder.report.rows import (
+    again,
+    arms_rows,
+    heart_rows,
+    number,
+    plan_rows,
+    stage_rows,
+    task_rows,
+)
 from lorekeeper.domain import Arm
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -33,6 +41,8 @@ def model_card(evidence: Evidence, dataset_card: str) -> str:
             "",
             *_use(evidence),
             *_scores(evidence),
+            *_tasks(evidence),
+            *_stages(evidence),
             *_data(evidence, dataset_card),
             *_making(evidence),
         ]
@@ -96,6 +106,39 @@ def _scores(evidence: Evidence) -> list[str]:
         *rows,
         "",
         *_general(evidence),
+    ]
+
+
+def _tasks(evidence: Evidence) -> list[str]:
+    lines: list[str] = []
+    for score in evidence.evaluation.tasks:
+        lines += [
+            f"## The task {score.task}",
+            "",
+            f"{len(score.references)} held-out rows. {score.note}".rstrip(),
+            "",
+            f"| Asked | {score.metric} | 95 % interval | No label, no format |",
+            "|---|---|---|---|",
+            *[f"| {' | '.join(row)} |" for row in task_rows(score)],
+            "",
+        ]
+    return lines
+
+
+def _stages(evidence: Evidence) -> list[str]:
+    found = evidence.evaluation.stages
+    if found is None:
+        return []
+    return [
+        "## What each stage did to the others",
+        "",
+        f"Nats per token on each stage's held-out rows; backward transfer {found.backward_transfer:+.3f}, "
+        "above zero is forgetting.",
+        "",
+        f"| | {' | '.join(found.names)} |",
+        f"|---|{'---|' * len(found.names)}",
+        *[f"| {' | '.join(row)} |" for row in stage_rows(found)],
+        "",
     ]
 
 

@@ -22,6 +22,8 @@ from builder.report.rows import (
     measure_rows,
     plan_rows,
     source_rows,
+    stage_rows,
+    task_rows,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def page(evidence: Evidence, *, since: list[str] | None = None) -> str:
         facts=facts(evidence),
         charts=drawn,
         arms=arms_rows(evidence),
+        tasks=[(score, task_rows(score)) for score in evidence.evaluation.tasks],
+        stages=evidence.evaluation.stages,
+        stage_rows=stage_rows(evidence.evaluation.stages) if evidence.evaluation.stages else [],
         plan=plan_rows(evidence),
         measured_arms=[score.arm.value for score in evidence.evaluation.arms],
         measures=measure_rows(evidence),

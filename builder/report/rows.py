@@ -8,7 +8,7 @@ from builder.guards.memorisation import shares
 from builder.guards.overfitting import gaps
 from builder.measures.table import means
 from builder.report.evidence import Evidence
-from lorekeeper.domain import Sourced
+from lorekeeper.domain import Sourced, Stages, TaskScore
 from lorekeeper.paired import interval
 from lorekeeper.quantities import duration, size
 
@@ -101,6 +101,25 @@ def gap_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
         (one.rows, f"{one.trained:+.3f}", f"{one.heldout:+.3f}", f"{one.size:+.3f}")
         for one in gaps(evidence.evaluation)
     ]
+
+
+def task_rows(score: TaskScore) -> list[tuple[str, str, str, str]]:
+    """How a task was asked, its metric, the interval, and how many answers were none of the labels."""
+    return [
+        (
+            f"{arm.asked.value} ({arm.adapter})" if arm.adapter else arm.asked.value,
+            number(arm.value),
+            f"{number(arm.low)} to {number(arm.high)}",
+            str(arm.outside) if arm.outside else "",
+        )
+        for arm in score.arms
+    ]
+
+
+def stage_rows(stages: Stages) -> list[tuple[str, ...]]:
+    """When it was measured, and the loss on each stage's held-out rows then."""
+    names = ("before training", *(f"after {name}" for name in stages.names))
+    return [(name, *map(number, losses)) for name, losses in zip(names, stages.losses, strict=True)]
 
 
 def plan_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from builder.evaluate import Judged
+from builder.evaluate import load_judged
 from builder.tasks.metrics import NONE, understood
 from builder.tasks.prompts import messages
 from builder.tasks.scoring import answers
@@ -67,24 +67,10 @@ def _by_engine(settings: Settings, task: Task, model: str, text: str) -> str:
 
 
 def _here(settings: Settings, task: Task, adapter: Adapter | None, text: str) -> str:
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     spec = adapter.base_model if adapter is not None else models.base_spec(settings)
     base = models.get(spec, settings.store.data)
-    precision = models.served_precision(settings)
-    model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=getattr(torch, precision), use_safetensors=True
+    folder = (
+        ArtifactStore(settings.store.data).open(adapter.folder) if adapter is not None else None
     )
-    if adapter is not None:
-        folder = ArtifactStore(settings.store.data).open(adapter.folder)
-        model = PeftModel.from_pretrained(model, folder)
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    judged = Judged(
-        model=model,
-        tokenizer=AutoTokenizer.from_pretrained(base),
-        precision=precision,
-        max_tokens=settings.serving.max_tokens,
-    )
+    judged = load_judged(base, folder, settings)
     return answers(judged, task, [messages(task, text)])[0]

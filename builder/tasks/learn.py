@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from builder import aware, encode, fit
 from builder.encode import Example
 from builder.fit import Fitted
 from builder.job import Job, Report
+from builder.recipes import Recipe
 from builder.tasks.draw import Team
-from builder.tasks.mix import mixed
+from builder.tasks.mix import mixed, share_of
 from builder.tasks.prompts import messages
 from builder.tasks.ready import Ready, kept, names
 from builder.tasks.spec import Source
@@ -95,6 +97,30 @@ def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
             log.warning("rows are too long", task=ready.task.name, rows=len(too_long))
     write_whole(job.work / "left-out.json", json.dumps(long))
     return made
+
+
+def every(job: Job) -> list[Example]:
+    """All rows of one pass, those that are too long among them, for the plan."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    made = [examples(job, ready, tokenizer) for ready in tasks_of(job)]
+    if job.recipe.way == "sequential":
+        again = [replayed(made[:at], len(rows), job.recipe) for at, rows in enumerate(made)]
+        made += again
+    if job.recipe.compare_single:
+        made += made
+    return [row for rows in made for row in rows]
+
+
+def replayed(earlier: Sequence[Sequence[Example]], count: int, recipe: Recipe) -> list[Example]:
+    """The replay share of a stage of `count` rows, from all earlier stages alike."""
+    each = math.ceil(recipe.replay * count / len(earlier)) if earlier else 0
+    return [
+        row
+        for number, rows in enumerate(earlier)
+        for row in share_of(rows, each, seed=recipe.seed + number)
+    ]
 
 
 def noting(report: Report, note: str) -> Report:

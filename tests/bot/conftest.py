@@ -21,7 +21,7 @@ from bot.playground.server import Playground
 from bot.scripted_gateway import ScriptedGateway
 from builder.dataset import FILES, write
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import PUBLIC, Origin, Pair, PairState, Run
+from lorekeeper.domain import PUBLIC, Goal, Origin, Pair, PairState, Run
 from lorekeeper.settings import Bot, Serving, Settings, Slack, Store
 from lorekeeper.store import datasets, pairs, reading, runs
 
@@ -53,7 +53,7 @@ class Team:
         with reading(self.engine) as db:
             return pairs.in_state(db, state)
 
-    def queue_run(self) -> Run:
+    def queue_run(self, goal: Goal = Goal.ADAPTER) -> Run:
         """A run on two approved pairs, asked for by Rita in #help."""
         with self.engine.begin() as db:
             kept = [pairs.add(db, a_pair(ts=str(n))).id for n in (1, 2)]
@@ -73,6 +73,7 @@ class Team:
                 base_model="m",
                 requested_by=self.member("rita").id,
                 channel=self.slack.workspace.channel("help").id,
+                goal=goal,
             )
 
     def _frozen(self) -> str:

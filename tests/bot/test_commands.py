@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.commands import COMMANDS
-from lorekeeper.domain import PairState, RunState
+from lorekeeper.domain import Goal, PairState, RunState
 from lorekeeper.store import deployments, pairs, reading, runs
+from tests.builder.tiny import approve
 
 
 def told(team, line, *, who="rita", channel="help"):
@@ -46,6 +47,15 @@ def test_retraining_with_too_few_pairs_says_how_many_are_needed(team):
 def test_retraining_needs_the_role(team):
     shown = told(team, "/lore retrain", who="ada")
     assert "You cannot start and cancel training" in shown.said
+
+
+@pytest.mark.parametrize(("word", "goal"), [("plan", Goal.PLAN), ("curve", Goal.CURVE)])
+def test_a_plan_and_a_curve_are_runs_of_their_own(team, word, goal):
+    approve(team.engine, 24)
+    assert "is queued" in told(team, f"/lore retrain {word} lora rank=8").said
+    with reading(team.engine) as db:
+        (run,) = runs.latest(db)
+    assert (run.goal, run.recipe, run.options) == (goal, "lora", {"rank": 8})
 
 
 def test_options_without_a_value_are_refused(team):

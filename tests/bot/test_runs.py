@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot import runs as bot_runs
+from builder.curve_picture import PICTURE
 from builder.report import evidence
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import (
@@ -12,7 +13,9 @@ from lorekeeper.domain import (
     Arm,
     ArmScore,
     Evaluation,
+    Goal,
     Outcome,
+    Plan,
     Progress,
     RunState,
     Stage,
@@ -222,3 +225,40 @@ def test_another_bot_finds_the_message_and_posts_no_second_one(team, run):
     again.look()
     rita = team.member("rita")
     assert [m.ts for m in rita.sees("help") if "Run 1" in m.said] == [first.ts]
+
+
+PLAN = Plan(
+    rows=80, prompt_tokens=20_000, answer_tokens=6_000, lengths=(40, 120, 200, 300, 700),
+    left_out=1, left_out_why=("pair 7 has 900 tokens, and max_tokens is 768",), steps=60,
+    device="CPU", memory={"weights": 2**29, "activations": 2**30}, memory_free=2**33,
+    seconds={"training": 300.0, "scoring": 60.0}, disk=2**26, disk_free=2**33,
+    chosen=("rank=16: enough",), probed=8,
+)  # fmt: skip
+
+
+def test_the_message_shows_the_plan_from_the_moment_there_is_one(team, run):
+    first = message(team, "waits for a worker")
+    with team.engine.begin() as db:
+        runs.claim(db, WORKER)
+        runs.planned(db, run.id, WORKER, PLAN)
+    shown = message(team, "about 6 min 0 s")
+    assert shown.ts == first.ts
+    assert "1.5 GB at the peak (weights 512 MB, activations 1.0 GB); 8.0 GB are free" in shown.said
+    assert "pair 7 has 900 tokens" in shown.said
+
+
+def test_a_curve_ends_with_what_it_found_and_its_picture_once(team):
+    run = team.queue_run(goal=Goal.CURVE)
+    folder = team.desk.settings.store.data / "runs" / str(run.id)
+    folder.mkdir(parents=True)
+    (folder / PICTURE).write_bytes(b"\x89PNG")
+    with team.engine.begin() as db:
+        runs.claim(db, WORKER)
+        runs.found(db, run.id, WORKER, "More answers would help.")
+        runs.finish(db, run.id, WORKER, RunState.DONE)
+    shown = message(team, "More answers would help.")
+    assert "would more data help?" in shown.said
+    assert [file["name"] for file in uploaded(team, shown)] == [PICTURE]
+    team.until(lambda: _card(team, f"curve:{run.id}"))
+    bot_runs.Watcher(team.desk).look()
+    assert len([m for m in team.member("rita").thread(shown) if m.raw.get("files")]) == 1

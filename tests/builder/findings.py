@@ -11,12 +11,17 @@ from lorekeeper.domain import (
     PUBLIC,
     Arm,
     ArmScore,
+    Asked,
     Bias,
     Evaluation,
     Memorised,
     Outcome,
     Probe,
     Recited,
+    Stages,
+    TaskArm,
+    TaskScore,
+    Transfer,
     Verdict,
 )
 
@@ -67,6 +72,39 @@ def evaluation() -> Evaluation:
             heldout=Recited(words=(20.0,), before=(3.0,), after=(4.0,)),
             people=("U77",),
         ),
+    )
+
+
+def task() -> TaskScore:
+    """One task that the adapter does better than the base."""
+    values = ((Asked.BASE, 0.25, 3), (Asked.PROMPTED, 0.5, 0), (Asked.TUNED, 0.75, 0))
+    return TaskScore(
+        task="triage",
+        metric="macro_f1",
+        higher_is_better=True,
+        version="1",
+        inputs=("It is down", "How do I", "It is up", "Where is"),
+        references=("incident", "how-to", "incident", "how-to"),
+        groups=("a", "b", "c", "d"),
+        arms=tuple(
+            TaskArm(
+                asked=asked, value=value, low=value - 0.1, high=value + 0.1,
+                rows=(1, 0, 1, 0), outside=outside,
+            )
+            for asked, value, outside in values
+        ),
+        labels=("how-to", "incident"),
+        note="4 of 9 held-out rows.",
+    )  # fmt: skip
+
+
+def stages() -> Stages:
+    """Two stages, of which the second cost the first a little."""
+    return Stages(
+        names=("general", "answer"),
+        rows=(11, 24),
+        losses=((2.0, 3.0), (1.0, 2.9), (1.1, 1.5)),
+        transfers=(Transfer(stage="general", mean=0.1, low=0.05, high=0.15),),
     )
 
 

@@ -13,7 +13,7 @@ from builder.freeze import freeze
 from builder.retrain import again, request
 from lorekeeper import settings as config
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import Evaluation, Outcome, RunState, Verdict
+from lorekeeper.domain import Evaluation, Goal, Outcome, RunState, Verdict
 from lorekeeper.errors import AlreadyRunning, BadInput, NotFound
 from lorekeeper.store import adapters, datasets, reading, runs
 
@@ -148,3 +148,22 @@ def test_a_recipe_that_was_edited_since_is_repeated_as_it_was(
 def _end(engine: Engine, run_id: int) -> None:
     with engine.begin() as db:
         runs.request_cancel(db, run_id, "me")
+
+
+@pytest.mark.parametrize("goal", [Goal.CURVE, Goal.SEARCH])
+def test_a_curve_of_another_way_than_instruction_is_refused(
+    engine: Engine, rules: config.Settings, goal: Goal
+) -> None:
+    tiny.approve(engine, 20)
+    with pytest.raises(BadInput, match="works on instruction tuning"):
+        request(engine, rules, by="me", recipe="sequential", goal=goal)
+
+
+def test_a_plan_may_be_asked_for_again_and_again(engine: Engine, rules: config.Settings) -> None:
+    tiny.approve(engine, 20)
+    for goal in (Goal.PLAN, Goal.PLAN, Goal.ADAPTER):
+        run = request(engine, rules, by="me", goal=goal)
+        assert run.goal is goal
+        with engine.begin() as db:
+            runs.claim(db, "w")
+            runs.finish(db, run.id, "w", RunState.DONE)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from sqlalchemy import Engine
 
 from builder import recipes, train
@@ -17,12 +20,16 @@ from builder.guards import forgetting
 from builder.retrain import request
 from builder.watch import COMPLETE, last_checkpoint
 from lorekeeper import settings as config
-from lorekeeper.domain import AdapterKind, Arm, Run, Verdict
+from lorekeeper.domain import AdapterKind, Arm, Run, RunState, Verdict
 from lorekeeper.errors import Cancelled, LeaseLost, NoSpace
 from lorekeeper.store import adapters, deployments, reading, runs
 
-# What a recipe cannot do without, where there are no documents.
-NAMED = {"task": {"task": "answer"}, "sequential": {"stages": ["general", "answer"]}}
+# What a recipe cannot do without, where there are no documents and two layers.
+NAMED = {
+    "task": {"task": "answer"},
+    "sequential": {"stages": ["general", "answer"]},
+    "upper": {"upper_layers": 1},
+}
 QUICK = {"epochs": 1, "rank": 4, "checkpoint_steps": 1, "learning_rate": 0.01}
 PARTS = {"adapter_config.json", "adapter_model.safetensors"}
 WHOLE = {
@@ -186,3 +193,66 @@ def test_metrics_are_written_for_every_step(engine: Engine, rules: config.Settin
     assert [entry["step"] for entry in losses if "grad_norm" in entry] == list(
         range(1, len(losses) + 1)
     )[: len([e for e in losses if "grad_norm" in e])]
+
+
+def test_a_model_is_trained_compared_served_and_compared_with_next(
+    engine: Engine, rules: config.Settings
+) -> None:
+    """Upper layers alone change; the next run's adapter is judged against the model that serves."""
+    asked = claimed(engine, rules, "upper", upper_layers=1)
+    first = train.run(engine, rules, asked.id, "worker")
+    _finish(engine, asked)
+    folder, base = rules.store.data / first.folder, Path(rules.models.base)
+    before, after = (load_file(str(place / "model.safetensors")) for place in (base, folder))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith(("model.layers.1.", "model.norm.")) for name in changed)
+    assert (first.kind, first.rank) == (AdapterKind.MODEL, 0)
+    base_loss, tuned_loss = (first.evaluation.arm(arm).nll for arm in (Arm.BASE, Arm.TUNED))
+    assert base_loss != tuned_loss
+    with engine.begin() as db:
+        deployments.deploy(db, adapter_id=first.id, by="me", why="to serve a model")
+    tiny.approve(engine, 24, start=24)
+    run = claimed(engine, rules, "lora")
+    second = train.run(engine, rules, run.id, "worker")
+    assert second.kind is AdapterKind.ADAPTER
+    assert any("the adapter that is served now" in why for why in second.verdict.reasons)
+    _finish(engine, run)
+    with engine.begin() as db:
+        deployments.deploy(db, adapter_id=second.id, by="me", why="to serve an adapter")
+    tiny.approve(engine, 24, start=48)
+    third = train.run(engine, rules, claimed(engine, rules, "full").id, "worker")
+    assert any("the adapter that is served now" in why for why in third.verdict.reasons)
+    assert third.kind is AdapterKind.MODEL
+
+
+def test_an_adapter_with_dora_is_merged_and_served_as_a_model(
+    engine: Engine, rules: config.Settings
+) -> None:
+    run = claimed(engine, rules, "lora", dora=True, merged=True, rank=3)
+    made = train.run(engine, rules, run.id, "worker")
+    assert made.kind is AdapterKind.MODEL
+    assert made.evaluation.arm(Arm.BASE).nll != made.evaluation.arm(Arm.TUNED).nll
+
+
+def test_what_serves_is_no_rival_once_its_base_has_changed(
+    engine: Engine, rules: config.Settings, base: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(base, tmp_path / "base")
+    rules = rules.model_copy(update={"models": config.Models(base=str(tmp_path / "base"))})
+    run = claimed(engine, rules, "lora")
+    first = train.run(engine, rules, run.id, "worker")
+    _finish(engine, run)
+    with engine.begin() as db:
+        deployments.deploy(db, adapter_id=first.id, by="me", why="")
+    file = tmp_path / "base" / "model.safetensors"
+    weights = load_file(str(file))
+    save_file({name: value * 1.01 for name, value in weights.items()}, str(file), {"format": "pt"})
+    tiny.approve(engine, 24, start=24)
+    second = train.run(engine, rules, claimed(engine, rules, "lora").id, "worker")
+    assert not any("is served now" in why for why in second.verdict.reasons)
+
+
+def _finish(engine: Engine, run: Run) -> None:
+    with engine.begin() as db:
+        runs.finish(db, run.id, "worker", RunState.DONE)

@@ -15,6 +15,7 @@ from lorekeeper.domain import (
     Answer,
     Arm,
     ArmScore,
+    Asked,
     Citation,
     Deployment,
     Evaluation,
@@ -30,6 +31,9 @@ from lorekeeper.domain import (
     Run,
     RunState,
     Stage,
+    Stages,
+    TaskArm,
+    TaskScore,
     Verdict,
 )
 from lorekeeper.similar import Likeness
@@ -99,17 +103,52 @@ RUNS = st.builds(
     error=st.none() | TEXT,
 )
 SCORES = st.floats(0, 20)
+TASKS = st.builds(
+    TaskScore,
+    task=NAME,
+    metric=st.sampled_from(("macro_f1", "loss")),
+    higher_is_better=st.booleans(),
+    version=st.just("1"),
+    inputs=st.just(()),
+    references=st.just(()),
+    groups=st.just(()),
+    arms=st.lists(
+        st.builds(
+            TaskArm,
+            asked=st.sampled_from(Asked),
+            value=SCORES,
+            low=SCORES,
+            high=SCORES,
+            rows=st.just(()),
+        ),
+        max_size=4,
+    ).map(tuple),
+)
+STAGES = st.builds(
+    lambda names, loss: Stages(
+        names=tuple(names),
+        rows=(1,) * len(names),
+        losses=((loss,) * len(names),) * (len(names) + 1),
+        transfers=(),
+    ),
+    st.lists(NAME, min_size=2, max_size=5),
+    SCORES,
+)
 EVALUATIONS = st.builds(
-    lambda questions, told, scores: Evaluation(
+    lambda questions, told, scores, tasks, stages: Evaluation(
         questions=tuple(questions),
         references=tuple(questions),
         conversations=tuple("c" for _ in questions),
         arms=tuple(ArmScore(arm=arm, nll=tuple(scores), f1=(), answers=tuple(told)) for arm in Arm),
         precision="float32",
+        tasks=tuple(tasks),
+        stages=stages,
     ),
     st.lists(TEXT, min_size=1, max_size=4),
     st.lists(TEXT, max_size=4),
     st.lists(SCORES, max_size=4),
+    st.lists(TASKS, max_size=4),
+    st.none() | STAGES,
 )
 ADAPTERS = st.builds(
     Adapter,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import findings
 from huggingface_hub import ModelCard
 
@@ -20,6 +22,15 @@ def test_the_hubs_library_reads_its_metadata() -> None:
     assert names == [
         "nats per answer token, retrieval", "nats per answer token, tuned + retrieval",
     ]  # fmt: skip
+
+
+def test_tasks_and_stages_are_told() -> None:
+    evaluation = replace(findings.evaluation(), tasks=(findings.task(),), stages=findings.stages())
+    told = model_card(findings.evidence(evaluation=evaluation), DATASET)
+    assert "| tuned | 0.750 | 0.650 to 0.850 |  |" in told
+    assert "| base | 0.250 | 0.150 to 0.350 | 3 |" in told
+    assert "| after general | 1.000 | 2.900 |" in told
+    assert "backward transfer +0.100" in told
 
 
 def test_a_base_that_is_no_model_of_the_hub_stands_in_the_text_only() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import findings
@@ -35,6 +36,19 @@ def test_it_tells_everything_that_was_measured() -> None:
         "0.004 kWh", "the whole run", "+10%", "-10%", "lore train --again 7",
     ):  # fmt: skip
         assert what in told, what
+
+
+def test_tasks_and_stages_are_shown_on_their_own_measures() -> None:
+    evaluation = replace(findings.evaluation(), tasks=(findings.task(),), stages=findings.stages())
+    verdict = Verdict(outcome=Outcome.FOR_TASK, reasons=("Better at triage.",))
+    told = page(findings.evidence(evaluation=evaluation, verdict=verdict))
+    for what in (
+        "For its task: it does that better", "The task triage", "macro_f1", "base, with examples",
+        "<td>0.750</td>", "0.650 to 0.850", "4 of 9 held-out rows.", "after general", "before training",
+        "Backward transfer: +0.100", 'class="verdict for-its-task"',
+    ):  # fmt: skip
+        assert what in told, what
+    assert "It is down" not in told
 
 
 def test_what_was_not_measured_is_not_there() -> None:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from builder import fit, recipes, stages, train
+from builder import evaluate, fit, recipes, stages, train
 from builder.job import Job
 from builder.retrain import request
 from builder.tasks import judged as of_tasks
@@ -102,7 +102,7 @@ def judged(job: Job) -> Evaluation:
     """Trained, and with what the way has to show."""
     train.WAYS[job.recipe.way](job)
     empty = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
-    model = train._load_judged(job.base, job.work / fit.ADAPTER, job.settings)
+    model = evaluate.load_judged(job.base, job.work / fit.ADAPTER, job.settings)
     return of_tasks.evaluated(empty, model, job)
 
 
@@ -140,7 +140,8 @@ def _asks_for_it_in_the_terminal(
     monkeypatch.setattr("builder.tasks.cli._open", lambda: (rules, engine))
     monkeypatch.setenv("COLUMNS", "300")
     listed = CliRunner().invoke(commands, ["list"])
-    line = next(line for line in listed.output.splitlines() if line.startswith("colours"))
+    assert listed.exit_code == 0, listed.exception
+    line = next(line for line in listed.output.splitlines() if line.split()[:1] == ["colours"])
     assert "v1" in line
     assert "tuned" in line
     told = CliRunner().invoke(commands, ["run", "colours", "1234 red 5678?"])
@@ -225,11 +226,11 @@ def test_stages_are_learned_one_from_the_other_and_measured_after_each(
     assert told.reasons[1].startswith("Stage colours: ")
 
 
-def test_the_replay_share_is_of_the_stages_own_rows(engine: Engine, rules: config.Settings) -> None:
-    job = job_of(engine, rules, "sequential", stages="colours,answer", replay=0.25)
-    earlier = [["a"] * 30, ["b"] * 4]
-    assert Counter(stages.replayed(earlier, 40, job)) == {"a": 5, "b": 5}  # type: ignore[arg-type]
-    assert stages.replayed([], 40, job) == []
+def test_the_replay_share_is_of_the_stages_own_rows() -> None:
+    recipe = recipes.load("sequential", {"replay": 0.25})
+    earlier: Any = [["a"] * 30, ["b"] * 4]
+    assert Counter(learn.replayed(earlier, 40, recipe)) == {"a": 5, "b": 5}
+    assert learn.replayed([], 40, recipe) == []
 
 
 @pytest.mark.parametrize("moment", ["between two stages", "inside the second"])

@@ -77,7 +77,7 @@ def test_a_question_is_routed_to_its_channels_name(engine: Engine, data: Path) -
 def test_a_thread_is_summed_up_by_the_approved_answer_that_says_so(
     engine: Engine, data: Path
 ) -> None:
-    said = (("U1", "the api is slow"), ("U2", "the pool is full"), ("U1", "thanks <@U2>"))
+    said = (("U1", "the api is slow"), ("U2", "the pool is full"), ("U1", "thanks <@U02ABCDEF>"))
     with engine.begin() as db:
         for number in range(16):
             for at, (who, text) in enumerate(said):
