@@ -88,8 +88,8 @@ def test_recipes_that_cannot_be_used_are_refused_before_anything_is_frozen(
     engine: Engine, rules: config.Settings
 ) -> None:
     tiny.approve(engine, 20)
-    with pytest.raises(NotFound, match="no recipe 'full'"):
-        request(engine, rules, by="me", recipe="full")
+    with pytest.raises(NotFound, match="no recipe 'nothing'"):
+        request(engine, rules, by="me", recipe="nothing")
     for options, said in (
         ({"rank": 512}, "Rank 512"),
         ({"dora": True}, "DoRA"),
