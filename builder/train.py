@@ -35,6 +35,7 @@ from builder import (
 )
 from builder.fit import ADAPTER, BEST, MODEL, START, Fitted
 from builder.job import TRAINED, Job, heed, open_job
+from builder.launch import processes
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
 from builder.report.gather import gather
@@ -47,6 +48,7 @@ from lorekeeper.domain import Adapter, AdapterKind, Goal, Outcome, Plan, Progres
 from lorekeeper.errors import LorekeeperError
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
+from lorekeeper.up import die_with_parent
 
 if TYPE_CHECKING:
     pass
@@ -235,7 +237,10 @@ def _rank(adapter: Path) -> int:
 
 
 def main() -> None:
-    """Exit code 0: done. 2: a person can fix it, and the last line of stderr says how, as JSON."""
+    """Exit code 0: done. 2: a person can fix it, and the last line of stderr says how, as JSON.
+
+    Of several processes the first one does all of it, and the others train beside it when it trains.
+    """
     from lorekeeper import settings as config
     from lorekeeper import store, telemetry
 
@@ -243,9 +248,15 @@ def main() -> None:
     run_id, worker = int(sys.argv[1]), sys.argv[2]
     settings = config.load()
     engine = store.connect(settings.database_url)
+    if processes.count() > 1:
+        die_with_parent()
     try:
-        with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
-            reach(engine, settings, run_id, worker)
+        if processes.is_main():
+            with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
+                reach(engine, settings, run_id, worker)
+        else:
+            processes.follow()
+        processes.dismiss()
     except LorekeeperError as error:
         told = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}
         print(json.dumps(told), file=sys.stderr)
