@@ -33,6 +33,10 @@ QUICK = {
 }  # fmt: skip
 
 
+# Three processes that load torch, on a machine that may be loaded itself.
+PATIENT = pytest.mark.timeout(900)
+
+
 @pytest.fixture
 def many(monkeypatch: pytest.MonkeyPatch):
     def are(count: int) -> None:
@@ -198,6 +202,7 @@ def adapter(work: Path) -> dict[str, Any]:
     return load_file(str(work / "adapter" / "adapter_model.safetensors"))
 
 
+@PATIENT
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [way.__name__ for way in WAYS])
 def test_two_processes_train_what_one_does(trained: dict[int, Path], way: str):
@@ -209,6 +214,7 @@ def test_two_processes_train_what_one_does(trained: dict[int, Path], way: str):
         assert adapter(two)[name].allclose(values, atol=5e-3), name
 
 
+@PATIENT
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["packed", "padded"])
 def test_two_processes_validate_alike(trained: dict[int, Path], way: str):
@@ -218,6 +224,7 @@ def test_two_processes_validate_alike(trained: dict[int, Path], way: str):
     assert two == [[step, pytest.approx(loss, abs=5e-4)] for step, loss in one]
 
 
+@PATIENT
 @pytest.mark.slow
 def test_the_others_follow_to_the_end(trained: dict[int, Path]):
     assert [path.name for path in trained[2].glob("followed-*")] == ["followed-1"]
