@@ -29,11 +29,6 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def device() -> int:
-    """The GPU of this machine that is this process's."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
-
-
 def share(batch_size: int, accumulation: int) -> tuple[int, int]:
     """Rows at once and batches a step, for each process, so that a step learns the same rows as in one.
 

@@ -164,7 +164,7 @@ def every_way(base: Path, where: Path) -> None:
     """In the first process; any other one follows it."""
     if not processes.is_main():
         processes.follow()
-        (where / f"followed-{processes.device()}").touch()
+        (where / f"followed-{os.environ['RANK']}").touch()
     else:
         for way in WAYS:
             (where / way.__name__).mkdir(parents=True)
