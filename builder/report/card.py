@@ -198,7 +198,7 @@ def _making(evidence: Evidence) -> list[str]:
         again(evidence),
         "```",
         "",
-        "The same data, recipe and seed give the same adapter on the same device with the same packages.",
+        "The same data, recipe and seed give the same adapter on the same device with the same packages, as long as the index holds the same sources: training prompts quote them.",
         "",
         "| What | Value |",
         "|---|---|",
