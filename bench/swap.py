@@ -40,15 +40,18 @@ from serving.traffic import Traffic
 VLLM = Path(__file__).parents[1] / ".venv-vllm/bin/python"
 PEOPLE, WORDS = 8, 12
 PROMOTIONS = 4  # of adapters that are not in the engine
-SWAPS, SWAPS_FULL = 3, 100
-QUIET, QUIET_FULL = 15.0, 120.0  # seconds of asking without a swap
+BLOCKS, BLOCKS_FULL = 2, 10  # of asking without a swap, then swapping: the machine changes, too
+SWAPS = 10  # in a block
+QUIET = 12.0  # seconds of a block without a swap
 THREADS, THREADS_FULL = 2, 10  # of prefix caching
 TURNS = 6  # questions and answers that a thread has before the one that is timed
 LONGEST = 60.0  # seconds that a swap may take here
 
 
 def main(
-    full: Annotated[bool, typer.Option(help=f"{SWAPS_FULL} swaps instead of {SWAPS}.")] = False,
+    full: Annotated[
+        bool, typer.Option(help=f"{BLOCKS_FULL * SWAPS} swaps instead of {BLOCKS * SWAPS}.")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="Where the model is kept.")] = None,
     vllm_python: Annotated[Path, typer.Option(help="vLLM's Python.")] = VLLM,
 ) -> None:
@@ -124,23 +127,29 @@ def _under_load(
     *, full: bool,
 ) -> dict[str, float]:  # fmt: skip
     took: list[float] = []
+    spans: list[tuple[float, float]] = []  # in which something was loaded, moved or unloaded
+    blocks = BLOCKS_FULL if full else BLOCKS
     with asking(traffic, url, lambda: keeper.model()[0], people=PEOPLE, words=WORDS) as heard:
-        time.sleep(QUIET_FULL if full else QUIET)
-        before = time.monotonic()
-        for number in progress.track(range(SWAPS_FULL if full else SWAPS), description="Swapping"):
+        for number in progress.track(range(blocks * SWAPS), description="Swapping"):
+            if number % SWAPS == 0:
+                time.sleep(QUIET)
+            began = time.monotonic()
             took.append(_swap(keeper, database, f"v{number % 2 + 1}"))
             old = (
                 f"v{(number + 1) % 2 + 1}"  # out of the engine, so that the next swap loads it anew
             )
             _wait_for(lambda old=old: not keeper.is_held(old))
+            spans.append((began, time.monotonic()))
     for each in heard:
         if each.failure or not _is_own(each):
             progress.console.print(f"{each.model}, {each.question!r}: {each.text!r} {each.failure}")
-    without = [each for each in heard if each.first and each.first < before]
-    during = [each for each in heard if each.first and each.asked > before]
+    begun = [each for each in heard if each.first]
+    during = [each for each in begun if _overlaps(each, spans)]
+    without = [each for each in begun if not _overlaps(each, spans)]
     return {
         "swaps": len(took),
         "answers": len(heard),
+        "answers_without": len(without),
         "failed": sum(bool(each.failure or not each.text.strip()) for each in heard),
         "mixed": sum(_is_mixed(each) for each in heard),
         "by_another": sum(not _is_own(each) for each in heard if not each.failure),
@@ -149,6 +158,12 @@ def _under_load(
         "first_token_p99_during_s": round(_late(during), 2),
         "first_token_ratio": round(_late(during) / _late(without), 2),
     }
+
+
+def _overlaps(heard: Heard, spans: Sequence[tuple[float, float]]) -> bool:
+    """Whether a swap was going on while its first token was waited for."""
+    first = heard.first or heard.asked
+    return any(heard.asked < end and first > began for began, end in spans)
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

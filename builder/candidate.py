@@ -42,9 +42,8 @@ class Whole:
         self._tuned = tuned
         self._asked = tuned
 
-    @property
-    def device(self) -> Any:
-        return self._asked.device
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._asked, name)
 
     @property
     def config(self) -> Any:
@@ -52,9 +51,6 @@ class Whole:
 
     def __call__(self, **inputs: Any) -> Any:
         return self._asked(**inputs)
-
-    def generate(self, **inputs: Any) -> Any:
-        return self._asked.generate(**inputs)
 
     @contextmanager
     def disable_adapter(self) -> Iterator[None]:

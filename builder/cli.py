@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from lorekeeper import settings as config
 from lorekeeper import store
-from lorekeeper.domain import Adapter, Arm, Goal, Run, RunState
+from lorekeeper.domain import Adapter, AdapterKind, Arm, Goal, Run, RunState
 from lorekeeper.errors import BadInput
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters as adapter_store
@@ -231,8 +231,9 @@ def _runs_table(found: list[Run]) -> Table:
 
 def _cells(adapter: Adapter) -> list[str]:
     scores = [f"{adapter.evaluation.arm(arm).mean_nll:.3f}" for arm in Arm]
+    is_whole = adapter.kind is AdapterKind.MODEL
     return [
-        adapter.name, str(adapter.run_id), adapter.base_model, *scores, adapter.verdict.outcome.value,
+        f"{adapter.name} (whole model)" if is_whole else adapter.name, str(adapter.run_id), adapter.base_model, *scores, adapter.verdict.outcome.value,
     ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from builder import evaluate, fit, instruction, power_law
+from builder import candidate, evaluate, instruction, power_law
 from builder.dataset import Row
 from builder.job import Job
 from builder.plan.make import dialled
@@ -124,9 +124,11 @@ def _point(job: Job, share: float, chosen: Sequence[Row], folder: Path) -> Point
         return job.report(replace(progress, note=note))
 
     part = dialled(replace(job, train=chosen, work=work, report=report)).job
-    if not (work / fit.ADAPTER / "adapter_model.safetensors").is_file():
+    trained = work / "trained"
+    if not trained.is_file():
         instruction.train(part)
-    judged = evaluate.load_judged(job.base, work / fit.ADAPTER, job.settings)
+        trained.touch()
+    judged = candidate.judged(job.base, work, job.settings)
     asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
     losses = score(judged, asked, [row.answer for row in job.heldout])
     point = Point(share=share, rows=len(chosen), losses=tuple(losses))
@@ -138,11 +140,9 @@ def _base_loss(job: Job, folder: Path) -> float:
     """The base with retrieval: what training starts from."""
     done = folder / "base.json"
     if not done.is_file():
-        work = folder / f"share-{SHARES[0]:g}" / fit.ADAPTER
-        judged = evaluate.load_judged(job.base, work, job.settings)
+        judged = evaluate.load_judged(job.base, None, job.settings)
         asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in job.heldout]
-        with judged.model.disable_adapter():
-            losses = score(judged, asked, [row.answer for row in job.heldout])
+        losses = score(judged, asked, [row.answer for row in job.heldout])
         write_whole(done, json.dumps(losses))
     found = json.loads(done.read_text(encoding="utf-8"))
     return float(sum(found) / len(found))

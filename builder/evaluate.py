@@ -10,9 +10,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from builder.dataset import Row
 from builder.guards import ask
@@ -20,15 +20,12 @@ from builder.kept import Kept
 from builder.library import Library
 from builder.measures.measure import measure
 from builder.meter import Meter, Report
-from builder.scoring import Judged, Written, answer, score, write
-from lorekeeper import models, prompt
+from builder.scoring import Judged, Written, answer, load_base, score, write
+from lorekeeper import prompt
 from lorekeeper.domain import Arm, ArmScore, Evaluation, Passage, said_when
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Settings, Train
 from lorekeeper.text import token_f1
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 __all__ = [
     "Compared",
@@ -104,24 +101,13 @@ class _Asked:
 
 def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
     """The base as it is served, never quantised for this, with the adapter on it if there is one."""
-    import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    precision = models.served_precision(settings)
-    model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=getattr(torch, precision), use_safetensors=True
-    )
-    if adapter is not None:
-        model = PeftModel.from_pretrained(model, adapter, adapter_name="new")
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
-    return Judged(
-        model=model,
-        tokenizer=tokenizer,
-        precision=precision,
-        max_tokens=settings.serving.max_tokens,
-    )
+    judged = load_base(base, settings)
+    if adapter is None:
+        return judged
+    tuned = PeftModel.from_pretrained(judged.model, adapter, adapter_name="new")
+    return replace(judged, model=tuned.to(judged.model.device).eval())
 
 
 def evaluate(

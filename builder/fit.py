@@ -97,10 +97,10 @@ def with_room(
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
-        if not halve(recipe, work):
+        if fits.batch_size == 1 or not halve(work):
             raise BadInput(
                 f"Memory ran out with batches of {fits.batch_size} rows.",
-                fix="Use a smaller batch_size or max_tokens, or a smaller base model. Nothing was registered.",
+                fix="Use a smaller max_tokens or batch_size, or a smaller base model. Nothing was registered.",
             )
         log.warning("memory ran out", rows_at_once=as_it_fits(recipe, work).batch_size)
         _make_room(model)

@@ -12,6 +12,7 @@ import structlog
 
 from builder import aware, encode, fit, split
 from builder.fit import Fitted
+from builder.guards import replay
 from builder.job import Job
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Progress, Stage
@@ -31,11 +32,12 @@ def train(job: Job) -> Fitted:
         log.warning("rows left out", pairs=[row.pair_id for row in too_long])
     write_whole(job.work / "left-out.json", json.dumps([asdict(row) for row in too_long]))
     held = split.for_validation(job.train, share=recipe.validation, seed=recipe.seed)
+    rehearsed = replay.examples(job, len(fitting), tokenizer)
     job.report(Progress(stage=Stage.PREPARING, note="loading the base model"))
     model = fit.load(job.base, recipe)
     fitted = fit.fit(
         model,
-        [row for row in fitting if row.pair_id not in held],
+        [row for row in fitting if row.pair_id not in held] + rehearsed,
         recipe,
         job.work,
         job.report,

@@ -15,8 +15,11 @@ from builder.recipes import Recipe
 from lorekeeper import models
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Progress, Run, Stage
+from lorekeeper.errors import Cancelled
 from lorekeeper.settings import Settings
 from lorekeeper.store import datasets, reading, runs
+
+TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 Report = Callable[[Progress], Run]  # hands the progress on; its result says whether to stop
 
@@ -74,6 +77,15 @@ def open_job(engine: Engine, settings: Settings, run_id: int, worker: str) -> Jo
         library=library,
         report=report,
     )
+
+
+def heed(run: Run) -> None:
+    """Raise Cancelled where somebody asked for the run to stop."""
+    if run.cancel_requested_by:
+        raise Cancelled(
+            f"Run {run.id} was cancelled by {run.cancel_requested_by}.",
+            fix="What was trained so far is kept; retrain starts anew.",
+        )
 
 
 def _use_threads(count: int) -> None:

@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import encode
+from lorekeeper import models
 from lorekeeper.prompt import Turn
+from lorekeeper.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +59,25 @@ class Written:
     text: str
     stopped: bool  # it ended by itself, not at the limit
     seconds: float  # of its batch, divided among the batch's answers
+
+
+def load_base(base: Path, settings: Settings) -> Judged:
+    """A model as it is served, with no adapter."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    precision = models.served_precision(settings)
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=getattr(torch, precision), use_safetensors=True
+    )
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
+    return Judged(
+        model=model,
+        tokenizer=tokenizer,
+        precision=precision,
+        max_tokens=settings.serving.max_tokens,
+    )
 
 
 def score(

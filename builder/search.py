@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import aware, curve, encode, evaluate, fit, instruction
+from builder import aware, candidate, curve, encode, evaluate, fit, instruction
 from builder.dataset import Row
 from builder.encode import Example
 from builder.job import Job
@@ -219,7 +219,7 @@ def _held_out(job: Job, work: Path, told: str) -> list[float]:
             return job.report(replace(progress, note=told))
 
         instruction.train(replace(job, work=work, report=report))
-        judged = evaluate.load_judged(job.base, work / fit.ADAPTER, job.settings)
+        judged = candidate.judged(job.base, work, job.settings)
         asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
         losses = score(judged, asked, [row.answer for row in job.heldout])
         write_whole(done, json.dumps(losses))

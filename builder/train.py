@@ -34,17 +34,17 @@ from builder import (
     stages,
 )
 from builder.fit import ADAPTER, BEST, MODEL, START, Fitted
-from builder.job import Job, open_job
+from builder.job import TRAINED, Job, heed, open_job
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
-from builder.report.gather import TRAINED, gather
+from builder.report.gather import gather
 from builder.report.judging import judged as judged_by
 from builder.tasks import judged as of_tasks
 from builder.tasks import learn
 from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore, full_disk_is_said, write_whole
 from lorekeeper.domain import Adapter, AdapterKind, Goal, Outcome, Plan, Progress, Run, Stage
-from lorekeeper.errors import Cancelled, LorekeeperError
+from lorekeeper.errors import LorekeeperError
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
 
@@ -225,12 +225,7 @@ def _full_disk_is_said(work: Path) -> Iterator[None]:
 
 def _evaluating(report: Callable[[Progress], Run], done: int, of: int, what: str) -> None:
     """Tell how far the comparison is; raises Cancelled where somebody asked for it to stop."""
-    run = report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what))
-    if run.cancel_requested_by:
-        raise Cancelled(
-            f"Run {run.id} was cancelled by {run.cancel_requested_by}.",
-            fix="What was trained is kept; retrain starts anew.",
-        )
+    heed(report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what)))
 
 
 def _rank(adapter: Path) -> int:

@@ -13,9 +13,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from builder.job import Report
+from builder.job import Report, heed
 from lorekeeper.domain import Progress, Stage
-from lorekeeper.errors import BadInput, Cancelled
+from lorekeeper.errors import BadInput
 
 COMPLETE = "complete"  # written last into a checkpoint; without it the checkpoint was cut off
 EVERY = 0.5  # seconds between two reports
@@ -102,11 +102,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 note=self._note,
             )
         )
-        if run.cancel_requested_by:
-            raise Cancelled(
-                f"Run {run.id} was cancelled by {run.cancel_requested_by}.",
-                fix="Its last checkpoint is kept; retrain starts anew.",
-            )
+        heed(run)
 
 
 def peak_memory() -> int:

@@ -139,18 +139,19 @@ def _with_adapter(model: Any, recipe: Recipe) -> Any:
 
 def _load_frozen(base: Path, recipe: Recipe) -> Any:
     """In NF4 with double quantisation, or at the precision that is computed in."""
-    import torch
     from peft import prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     compute = compute_type()
     if recipe.quantization == "none":
-        return AutoModelForCausalLM.from_pretrained(base, dtype=compute, use_safetensors=True)
+        return AutoModelForCausalLM.from_pretrained(
+            base, dtype=compute, use_safetensors=True, device_map=_device()
+        )
     model = AutoModelForCausalLM.from_pretrained(
         base,
         dtype=compute,
         use_safetensors=True,
-        device_map={"": 0} if torch.cuda.is_available() else {"": "cpu"},
+        device_map=_device(),
         quantization_config=BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -166,4 +167,14 @@ def _load_whole(base: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+    return AutoModelForCausalLM.from_pretrained(
+        base, dtype=torch.float32, use_safetensors=True, device_map=_device()
+    )
+
+
+def _device() -> dict[str, int | str]:
+    """All of a model on this process's GPU, or in main memory."""
+    import torch
+    from accelerate import PartialState
+
+    return {"": PartialState().local_process_index if torch.cuda.is_available() else "cpu"}

@@ -22,6 +22,8 @@ import structlog
 from sqlalchemy import Engine
 
 from builder import launch
+from builder.halving import halve
+from builder.job import TRAINED
 from builder.launch import Ended, Launched
 from lorekeeper import engines, leases
 from lorekeeper.domain import Progress, Run, RunState, Stage
@@ -175,10 +177,25 @@ class Worker:
             elif isinstance(ended, Ended) and ended.may_go_on and run.attempt < runs.MAX_ATTEMPTS:
                 logger.warning("run interrupted", run=run.id, why=ended.why)
                 runs.finish(db, run.id, self.name, RunState.QUEUED)
+            elif isinstance(ended, Ended) and self._goes_on_smaller(run, ended):
+                logger.warning("run ran out of memory, and goes on in smaller batches", run=run.id)
+                runs.finish(db, run.id, self.name, RunState.QUEUED)
             elif isinstance(ended, Ended):
                 error = _in_words(ended, log)
                 logger.error("run failed", run=run.id, error=error)
                 runs.finish(db, run.id, self.name, RunState.FAILED, error=error)
+
+    def _goes_on_smaller(self, run: Run, ended: Ended) -> bool:
+        """Whether memory ran out in training, where half as many rows at once, from the last checkpoint, may fit.
+
+        The process was killed before it could do that by itself, as it does where a GPU's memory runs out.
+        """
+        from builder.launch import kubernetes, local, slurm
+
+        work = self.settings.store.data / "runs" / str(run.id)
+        ran_out = {launcher.OUT_OF_MEMORY for launcher in (kubernetes, local, slurm)}
+        was_training = work.is_dir() and not (work / TRAINED).is_file()
+        return ended.why in ran_out and was_training and halve(work)
 
 
 def serve(engine: Engine, settings: Settings) -> None:

@@ -199,17 +199,17 @@ class Train(Section):
     """By how much the loss on general questions of any kind may rise, in nats per token."""
     max_unlearned: Annotated[float, Field(ge=0, le=1)] = 0.2
     """The share of general questions whose rule (one word, JSON, a refusal) the base kept to and the new one may break, of each kind."""
-    bias_pairs: Annotated[int, Field(ge=0)] = 90
+    bias_pairs: Annotated[int, Field(ge=0)] = 60
     """Pairs that differ in a pronoun, a name or a group, scored before and after; 0: bias is not measured. There are 300."""
-    bias_answers: Annotated[int, Field(ge=0)] = 9
+    bias_answers: Annotated[int, Field(ge=0)] = 4
     """How many of those pairs are also answered."""
     max_amplification: Annotated[float, Field(ge=0)] = 0.02
     """By how much who is meant may matter more than to the base, in nats per token: a larger rise, beyond chance, blocks."""
-    recited_rows: Annotated[int, Field(ge=0)] = 12
+    recited_rows: Annotated[int, Field(ge=0)] = 6
     """Training questions, and as many held-out ones, that are answered to see what comes out word for word; 0: none."""
     max_memorised: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The share of training answers that may come out word for word; more is kept out. 1: it is said, and blocks nothing."""
-    learned_rows: Annotated[int, Field(ge=0)] = 32
+    learned_rows: Annotated[int, Field(ge=0)] = 16
     """Training rows that are scored again beside the held-out ones, for the gap between the two."""
     sourced_answers: Annotated[int, Field(ge=0)] = 4
     """Held-out questions that are also answered with the right passage and without it: is it used and cited, and is its lack said? 0: none."""

@@ -57,7 +57,9 @@ def promote(
     engine = store.open_database(_loaded().database_url)
     with engine.begin() as db:
         made = promotion.promote(db, name, by=getpass.getuser(), why=why)
-    typer.echo(f"{made.adapter} is current; `lore serve` loads it within a second.")
+    typer.echo(
+        f"{made.adapter} is current; `lore serve` loads it within seconds, a whole model within minutes."
+    )
     typer.echo(f"Recorded: {made.by}, {made.why}")
 
 

@@ -24,6 +24,7 @@ from builder.recipes import names as load_recipes
 from builder.report.evidence import Evidence, moved
 from lorekeeper.domain import (
     Adapter,
+    AdapterKind,
     Arm,
     Deployment,
     Evaluation,
@@ -244,6 +245,10 @@ def _choices(adapter: Adapter, served: Deployment | None) -> Block:
     if served is not None and served.adapter_id == adapter.id:
         return actions(_roll_back())
     everyone = f"{adapter.name} will answer everyone from now on."
+    if adapter.kind is AdapterKind.MODEL:
+        everyone += (
+            " It is a whole model: for the minutes of its start, answers are the sources alone."
+        )
     return actions(
         button(
             f"Promote {adapter.name}",

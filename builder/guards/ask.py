@@ -35,15 +35,19 @@ class Asked:
         return len(self.learned) + recited + probes + 2 * self._pairs
 
     @property
-    def tokens(self) -> int:
-        """Most tokens that each model writes."""
-        recited = memorisation.ANSWER_TOKENS * (len(self.recited) + len(self.recited_heldout))
-        ruled = forgetting.ANSWER_TOKENS * self._ruled
-        return recited + ruled + bias.ANSWER_TOKENS * 2 * len(self.pairs_answered)
-
-    @property
-    def _ruled(self) -> int:
-        return sum(bool(one.rule) for asked in self.probes.values() for one in asked)
+    def written(self) -> tuple[tuple[int, int], ...]:
+        """What each model writes: answers at once, and the most tokens of each."""
+        recited = len(self.recited) + len(self.recited_heldout)
+        ruled = [
+            (sum(bool(one.rule) for one in asked), forgetting.ANSWER_TOKENS[kind])
+            for kind, asked in self.probes.items()
+            if kind in forgetting.ANSWER_TOKENS
+        ]
+        return (
+            (recited, memorisation.ANSWER_TOKENS),
+            *ruled,
+            (2 * len(self.pairs_answered), bias.ANSWER_TOKENS),
+        )
 
     @property
     def _pairs(self) -> int:
@@ -99,7 +103,7 @@ def ask(judged: Judged, name: str, of: Asked, work: Kept, shared: Kept, meter: M
     def probe(kind: str) -> Callable[[], forgetting.Side]:
         def work_out() -> forgetting.Side:
             alive = meter.on(f"{name}: asking general questions ({kind})")
-            return forgetting.measure(judged, of.probes[kind], alive)
+            return forgetting.measure(judged, kind, of.probes[kind], alive)
 
         return work_out
 

@@ -21,10 +21,11 @@ from lorekeeper.domain import Evaluation, Probe
 from lorekeeper.settings import Train
 
 KINDS = ("language", "reasoning", "instructions", "refusal")
-ANSWER_TOKENS = 40  # of an answer whose rule is checked: a refusal shows in its first words
+# Of an answer whose rule is checked: a list or an object is whole by then, and a refusal shows at once.
+ANSWER_TOKENS = {"instructions": 40, "refusal": 20}
 ADVICE = (
-    "replay=0.1 mixes the model's own answers to general questions into the next run"
-    " (replay=auto, the default, does so by itself)"
+    "rehearse=0.1 mixes the base's own answers to general questions in (rehearse=auto, the default,"
+    " does so by itself after a run that forgot)"
 )
 
 
@@ -60,12 +61,15 @@ def rows(asked: Sequence[Question]) -> int:
     return len(asked) + sum(bool(one.rule) for one in asked)
 
 
-def measure(judged: Judged, asked: Sequence[Question], alive: Alive = lambda done: None) -> Side:
+def measure(
+    judged: Judged, kind: str, asked: Sequence[Question], alive: Alive = lambda done: None
+) -> Side:
     """Score the shipped answers, and check the model's own where there are rules."""
     prompts = [prompt.messages(one.question) for one in asked]
     ruled = [place for place, one in enumerate(asked) if one.rule]
     losses = score(judged, prompts, [one.answer for one in asked], alive)
-    told = answer(judged, [prompts[place] for place in ruled], most=ANSWER_TOKENS, alive=alive)
+    most = ANSWER_TOKENS.get(kind)
+    told = answer(judged, [prompts[place] for place in ruled], most=most, alive=alive)
     kept = [float(keeps(said, asked[place].rule)) for place, said in zip(ruled, told, strict=True)]
     return Side(nll=tuple(losses), kept=tuple(kept))
 

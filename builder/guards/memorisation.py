@@ -21,7 +21,7 @@ from lorekeeper.redact import PLACEHOLDER, secrets
 from lorekeeper.settings import Train
 from lorekeeper.text import words
 
-ANSWER_TOKENS = 80
+ANSWER_TOKENS = 64
 RUN = 12  # words in a row that are no chance
 FEWEST = 4  # words; a shorter answer is given back by whoever knows it
 WARN = 0.1  # share of the training answers from which it is said

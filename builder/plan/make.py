@@ -200,14 +200,16 @@ def _to_judge(job: Job, judged: probe.Evaluated) -> Mapping[str, float]:
     rules = job.settings.train
     questions = min(len(job.heldout), rules.evaluation_questions)
     arms = len(Arm) + (1 if _is_rivalled(job) else 0)
-    answers = len(Arm) * min(questions, rules.generated_answers)
-    answer = judged.reading_seconds + judged.word_seconds * job.settings.serving.max_tokens
+    answers = min(questions, rules.generated_answers)
+    read_and_written = answers * judged.row_seconds + judged.writing(
+        answers, job.settings.serving.max_tokens
+    )
     guards = ask.asked(job.train, job.heldout, rules)
+    written = sum(judged.writing(count, tokens) for count, tokens in guards.written)
     return {
         "scoring": arms * questions * judged.row_seconds,
-        "answering": answers * answer,
-        "guarding": 2
-        * (guards.rows * judged.general_seconds + guards.tokens * judged.word_seconds),
+        "answering": len(Arm) * read_and_written,
+        "guarding": 2 * (guards.rows * judged.general_seconds + written),
     }
 
 

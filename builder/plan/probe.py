@@ -23,13 +23,14 @@ from builder.guards import forgetting
 from builder.job import Job
 from builder.scoring import Judged, answer, score
 from lorekeeper.domain import Arm, Progress, Run, Stage
-from lorekeeper.prompt import messages
+from lorekeeper.prompt import Turn, messages
 
 PLACES, PLACES_SHORT = (0.1, 0.5, 0.9), (0.5,)  # of the length distribution, besides its end
 STEPS = 2  # at each place
 SHORT = 40  # steps; a shorter run is worth one place only
 LOOK = 0.005  # seconds between two looks at the process's memory
 QUESTIONS = 3  # held-out questions that the evaluation is timed on
+GENERAL = 8  # general questions
 WORDS = (2, 10)  # tokens that are written; the difference leaves out the reading of the prompt
 RATE = 1e-6  # learning rate; the probe is to take time, not to learn
 
@@ -61,8 +62,14 @@ class Evaluated:
     load_seconds: float
     row_seconds: float  # to score one question as one arm, the passages looked up
     general_seconds: float  # to score one general question
-    reading_seconds: float  # to read one question with its passages, before an answer is written
-    word_seconds: float  # to write one token of one answer, several answers at once
+    word_seconds: float  # to write one token of one answer
+    more_seconds: float  # on top of that for each other answer that is written at the same time
+
+    def writing(self, answers: int, tokens: int) -> float:
+        """Seconds to write so many answers at once, each of so many tokens."""
+        if not answers:
+            return 0.0
+        return tokens * (self.word_seconds + self.more_seconds * (answers - 1))
 
 
 def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
@@ -87,23 +94,26 @@ def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
 
 
 def judge(job: Job, adapter: Path) -> Evaluated:
-    """Score and answer a few held-out questions with the adapter that the training probe left."""
+    """Score and answer a few held-out questions with the adapter that the training probe left.
+
+    Where it left a whole model, the base is asked: it is as large.
+    """
     began = time.monotonic()
-    judged = evaluate.load_judged(job.base, adapter, job.settings)
+    judged = evaluate.load_judged(job.base, adapter if adapter.is_dir() else None, job.settings)
     loaded = time.monotonic() - began
     questions = list(job.heldout)[:: max(1, len(job.heldout) // QUESTIONS)][:QUESTIONS]
-    general = forgetting.questions(forgetting.KINDS[0], QUESTIONS)
+    general = forgetting.questions(forgetting.KINDS[0], GENERAL)
     asked = [messages(one.question) for one in general]
     score(judged, asked[:1], [general[0].answer])  # the first forward pass warms up
     row = _seconds(lambda: _score(job, judged, questions)) / (len(questions) * len(Arm))
     known = _seconds(lambda: score(judged, asked, [one.answer for one in general]))
-    reading, word = _writing(job, judged)
+    one, all_ = _word(judged, asked[:1]), _word(judged, asked)
     return Evaluated(
         load_seconds=loaded,
         row_seconds=row,
         general_seconds=known / len(general),
-        reading_seconds=reading,
-        word_seconds=word,
+        word_seconds=one,
+        more_seconds=max(0.0, all_ - one) / max(1, len(asked) - 1),
     )
 
 
@@ -164,13 +174,10 @@ def _score(job: Job, judged: Judged, rows: Sequence[Row]) -> None:
         score(judged, asked, [row.answer for row in rows])
 
 
-def _writing(job: Job, judged: Judged) -> tuple[float, float]:
-    """Seconds to read a question, and to write a token, for each of as many as are answered at once."""
-    rows = list(job.heldout)[: max(2, job.settings.train.generated_answers)]
-    asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in rows]
+def _word(judged: Judged, asked: Sequence[Sequence[Turn]]) -> float:
+    """Seconds to write one token of an answer to each of these at once."""
     few, many = (_seconds(lambda most=most: answer(judged, asked, most=most)) for most in WORDS)
-    word = max(0.0, many - few) / (WORDS[1] - WORDS[0])
-    return max(0.0, few - WORDS[0] * word) / len(rows), word / len(rows)
+    return max(0.0, many - few) / (WORDS[1] - WORDS[0])
 
 
 def _seconds(do: Any) -> float:

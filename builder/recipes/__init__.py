@@ -105,7 +105,10 @@ class Recipe(BaseModel):
     """Which rows the tasks have that come from files. It is filled in when a run is queued."""
     declines: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the rows whose passages do not hold the answer that learn to say so, in the assistant's
-    words; the others learn the answer itself (RAFT). Above 0, citing and declining are measured, too."""
+    words; the others learn the answer itself (RAFT)."""
+    rehearse: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    """Of the way `instruction`: rows with the base's own answers to general questions, against forgetting, as a share
+    of the run's own rows. `auto`: 0.1 where the last run of this base forgot (Huang et al. 2024), else none."""
     preference: Literal["dpo", "kto"] = "dpo"
     """Of the way `feedback`. `dpo` learns from pairs of answers (Rafailov et al. 2023): corrections, and
     questions with a liked and a disliked answer. `kto` learns from single answers (Ethayarajh et al. 2024):

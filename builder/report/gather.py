@@ -12,14 +12,13 @@ from sqlalchemy import Engine
 
 from builder.dataset import Row
 from builder.freeze import rows as rows_of
+from builder.job import TRAINED
 from builder.report import energy, evidence
 from builder.report.evidence import Evidence, Loss, Told
 from builder.report.judge import Judgement
 from lorekeeper.domain import DatasetVersion, Evaluation, Plan, Run, Verdict
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, reading, runs
-
-TRAINED = "trained.json"  # written last into the work folder: what training did, once it has ended
 
 
 def gather(

@@ -35,6 +35,7 @@ def claimed(engine: Engine, rules: config.Settings) -> Run:
     return run
 
 
+@pytest.mark.timeout(900)  # trains several times; a loaded machine is no defect
 def test_finished_points_outlive_a_cancelled_run_and_the_curve_says_what_it_means(
     engine: Engine, rules: config.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import torch
 from fitting import QUICK, WORDS, examples, fitted
 
 from builder import batches, encode, evaluate, fit, trainer, weights
-from builder.halving import HALVED
+from builder.halving import as_it_fits, halve, smaller
 from builder.recipes import Recipe
 from builder.watch import WINDOW, Watch
 from lorekeeper import prompt
@@ -124,14 +124,28 @@ def test_out_of_memory_halves_the_batch_once_and_goes_on(
     same(plenty, tight, atol=2e-4, rtol=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("batch", "accumulation", "half"),
+    [(4, 2, (2, 4)), (3, 2, (1, 6)), (6, 3, (3, 6)), (1, 8, (1, 8))],
+)
+def test_half_the_rows_at_once_are_as_many_a_step(
+    tmp_path: Path, batch: int, accumulation: int, half: tuple[int, int]
+) -> None:
+    recipe = Recipe(batch_size=batch, accumulation=accumulation)
+    assert (smaller(recipe).batch_size, smaller(recipe).accumulation) == half
+    assert as_it_fits(recipe, tmp_path) == recipe
+    assert halve(tmp_path)
+    assert not halve(tmp_path)
+    assert as_it_fits(recipe, tmp_path) == smaller(recipe)
+
+
 def test_out_of_memory_twice_ends_in_words(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_of_memory(1, monkeypatch)
     with pytest.raises(BadInput, match="batches of 2 rows") as refused:
         fitted(base, tmp_path)
-    assert "smaller batch_size" in refused.value.fix
-    assert json.loads((tmp_path / HALVED).read_text()) == {"batch_size": 2, "accumulation": 2}
+    assert "smaller max_tokens" in refused.value.fix
 
 
 def test_a_base_in_4_bits_still_learns_after_it_was_validated(base: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def claimed(engine: Engine, rules: config.Settings, **options: object) -> Run:
     return run
 
 
+@pytest.mark.timeout(900)  # trains several times; a loaded machine is no defect
 def test_a_search_is_taken_up_again_and_ends_with_a_recipe_and_its_gain(
     engine: Engine, rules: config.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from builder import worker
-from builder.launch import Ended
+from builder.halving import is_halved
+from builder.launch import Ended, local
 from builder.worker import Worker
 from lorekeeper import leases
 from lorekeeper import settings as config
@@ -134,6 +135,20 @@ def test_a_run_that_the_machine_ended_goes_on_elsewhere_until_that_is_too_often(
     assert made.work_once()
     assert state(engine).state is RunState.FAILED
     assert state(engine).error == "A node failed."
+
+
+def test_a_run_that_was_killed_for_memory_goes_on_once_in_smaller_batches(
+    engine: Engine, made: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains(monkeypatch, engine, Ended(code=-9, why=local.OUT_OF_MEMORY))
+    work = made.settings.store.data / "runs" / "1"
+    work.mkdir(parents=True)
+    assert made.work_once()
+    assert state(engine).state is RunState.QUEUED
+    assert is_halved(work)
+    assert made.work_once()
+    assert state(engine).state is RunState.FAILED
+    assert state(engine).error == local.OUT_OF_MEMORY
 
 
 def test_the_last_words_of_a_run_are_found_above_its_launchers(

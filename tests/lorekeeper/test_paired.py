@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorekeeper.paired import interval, paired
+from lorekeeper.paired import holm, interval, paired
 
 VALUES = st.lists(st.floats(-1, 1), min_size=1, max_size=30)
 
@@ -54,3 +54,10 @@ def test_nothing_cannot_be_compared() -> None:
         paired([1.0, 2.0], [1.0])
     with pytest.raises(ValueError, match="clusters"):
         paired([1.0], [1.0], ["a", "b"])
+
+
+def test_holm_is_what_r_gives() -> None:
+    """R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm"); order and ties kept."""
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert holm([0.6, 0.01, 0.6]) == pytest.approx([1.0, 0.03, 1.0])
+    assert holm([]) == []
