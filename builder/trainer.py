@@ -12,6 +12,8 @@ from builder import weights
 from builder.batches import Row
 from builder.encode import IGNORED
 
+AT_ONCE = 128  # tokens whose probabilities are computed at once
+
 
 class AnswerTrainer(Trainer):  # type: ignore[misc]
     """A step's loss is the mean over all answer tokens of its rows, however these are split into batches.
@@ -74,16 +76,25 @@ def batched(
 
 
 def total_loss(model: Any, batch: dict[str, Any]) -> Any:
-    """Nats of all answer tokens of a batch."""
-    import torch
+    """Nats of all answer tokens of a batch.
+
+    Probabilities of a whole vocabulary, in 32 bits, are the largest values of a small model's step: they are
+    made for some tokens at a time, and made again for the gradient.
+    """
+    from torch.utils.checkpoint import checkpoint
 
     inputs = {name: value for name, value in batch.items() if name != "labels"}
-    logits = model(**inputs, use_cache=False).logits
+    logits = model(**inputs, use_cache=False).logits.flatten(0, 1).split(AT_ONCE)
+    wanted = batch["labels"].flatten().split(AT_ONCE)
+    parts = zip(logits, wanted, strict=True)
+    return sum(checkpoint(_nats, *part, use_reentrant=False) for part in parts)
+
+
+def _nats(logits: Any, wanted: Any) -> Any:
+    import torch
+
     return torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1).float(),
-        batch["labels"].flatten(),
-        ignore_index=IGNORED,
-        reduction="sum",
+        logits.float(), wanted, ignore_index=IGNORED, reduction="sum"
     )
 
 

@@ -159,7 +159,7 @@ def _load_frozen(base: Path, recipe: Recipe) -> Any:
             bnb_4bit_compute_dtype=compute,
         ),
     )
-    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    return prepare_model_for_kbit_training(_in_one_place(model), use_gradient_checkpointing=False)
 
 
 def _load_whole(base: Path) -> Any:
@@ -172,9 +172,16 @@ def _load_whole(base: Path) -> Any:
     )
 
 
-def _device() -> dict[str, int | str]:
-    """All of a model on this process's GPU, or in main memory."""
+def _device() -> dict[str, int] | None:
+    """All of a model on this process's GPU; None for main memory."""
     import torch
     from accelerate import PartialState
 
-    return {"": PartialState().local_process_index if torch.cuda.is_available() else "cpu"}
+    return {"": PartialState().local_process_index} if torch.cuda.is_available() else None
+
+
+def _in_one_place(model: Any) -> Any:
+    """Without the map that names the CPU: peft takes such weights for moved away, and moves them on resuming."""
+    if model.device.type == "cpu" and hasattr(model, "hf_device_map"):
+        del model.hf_device_map
+    return model

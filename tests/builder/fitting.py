@@ -12,6 +12,7 @@ import tiny
 import torch
 
 from builder import encode, fit, weights
+from builder import watch as watching
 from builder.recipes import Recipe
 from lorekeeper import prompt
 from lorekeeper.domain import Progress
@@ -56,13 +57,14 @@ def fitted(
 
     with mock.patch.object(weights, "compute_type", return_value=torch.float32):
         model = fit.load(base, recipe)  # 16 bits round more than these tests tell apart
-    told = fit.fit(
-        model,
-        examples(16) if rows is None else rows,
-        recipe,
-        work,
-        report,
-        validation=examples(6, start=100) if validation is None else validation,
-        trackers=trackers,
-    )
+    with mock.patch.object(watching, "EVERY", 0.0):  # tell every step
+        told = fit.fit(
+            model,
+            examples(16) if rows is None else rows,
+            recipe,
+            work,
+            report,
+            validation=examples(6, start=100) if validation is None else validation,
+            trackers=trackers,
+        )
     return told, model

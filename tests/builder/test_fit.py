@@ -82,19 +82,22 @@ def test_a_killed_run_ends_as_one_that_was_not(base: Path, tmp_path: Path) -> No
     same(one, other)
 
 
-def test_a_checkpoint_that_was_cut_off_is_passed_over(base: Path, tmp_path: Path) -> None:
-    _, whole = fitted(base, tmp_path / "a", validation=NONE)
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_a_checkpoint_that_was_cut_off_is_passed_over(
+    base: Path, tmp_path: Path, quantization: str
+) -> None:
+    _, whole = fitted(base, tmp_path / "a", validation=NONE, quantization=quantization)
 
     def stop(progress: Progress) -> None:
         if progress.step == 7:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fitted(base, tmp_path / "b", validation=NONE, watch=stop)
+        fitted(base, tmp_path / "b", validation=NONE, watch=stop, quantization=quantization)
     newest = tmp_path / "b" / "checkpoint-6"
     (newest / "complete").unlink()  # as when the machine failed while it was written
     (newest / "adapter_model.safetensors").write_bytes(b"cut")
-    _, resumed = fitted(base, tmp_path / "b", validation=NONE)
+    _, resumed = fitted(base, tmp_path / "b", validation=NONE, quantization=quantization)
     same(resumed, whole)
 
 
@@ -234,7 +237,8 @@ def test_progress_tells_memory_pace_and_validation(base: Path, tmp_path: Path) -
 
 def test_a_trained_model_stops_at_the_end_of_its_turn(base: Path, tmp_path: Path) -> None:
     rows = examples(4, answer="Yes.")
-    _, model = fitted(base, tmp_path, rows=rows, validation=NONE, epochs=60, learning_rate=0.02)
+    how = {"epochs": 80, "learning_rate": 0.005, "rank": 16, "checkpoint_steps": 100}
+    _, model = fitted(base, tmp_path, rows=rows, validation=NONE, **how)
     asked = encode.prompt_ids(prompt.messages("How do I set xx?"), WORDS)
     with torch.no_grad():
         written = model.eval().generate(

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from builder import attention, batches, fit, trainer, weights
+from builder import attention, batches, fit, trainer, watch, weights
 from builder.encode import IGNORED, Example
 from builder.recipes import Recipe
 from builder.watch import last_checkpoint
@@ -93,7 +93,8 @@ def trained(base: Path, work: Path, wanted: Recipe, report: Any = None) -> tuple
         return go_on
 
     model = fit.load(base, wanted)
-    return fit.fit(model, rows(32), wanted, work, told), model
+    with mock.patch.object(watch, "EVERY", 0.0):  # tell every step
+        return fit.fit(model, rows(32), wanted, work, told), model
 
 
 def peak(base: Path, work: Path, quantization: str) -> int:
