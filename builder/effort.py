@@ -137,4 +137,3 @@ _RULES: dict[str, Callable[[Recipe, Facts], tuple[Any, str]]] = {
     "epochs": _epochs,
     "learning_rate": _learning_rate,
 }  # in this order: later rules look at what earlier ones chose
-FIELDS = tuple(_RULES)

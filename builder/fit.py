@@ -19,6 +19,7 @@ import structlog
 from builder import attention, batches, encode, weights
 from builder.halving import as_it_fits, halve, is_halved
 from builder.job import Report
+from builder.launch import processes
 from builder.recipes import Recipe
 from builder.weights import ADAPTER, MODEL, load, save
 from lorekeeper import hardware
@@ -97,7 +98,7 @@ def with_room(
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
-        if fits.batch_size == 1 or not halve(work):
+        if processes.count() > 1 or fits.batch_size == 1 or not halve(work):
             raise BadInput(
                 f"Memory ran out with batches of {fits.batch_size} rows.",
                 fix="Use a smaller max_tokens or batch_size, or a smaller base model. Nothing was registered.",
@@ -123,6 +124,8 @@ def _attempt(
     from builder.trainer import AnswerTrainer
     from builder.watch import Watch, last_checkpoint, peak_memory
 
+    told = (model.name_or_path, examples, recipe, work, validation, trackers)
+    processes.tell(_beside, *told)
     steps = steps_of(len(examples), recipe)
     learned = sum(row.learned for row in examples)
     tokens_per_step = learned / len(examples) * recipe.batch_size * recipe.accumulation
@@ -131,6 +134,7 @@ def _attempt(
     watch = Watch(
         report, work / "metrics.jsonl", tokens_per_step=tokens_per_step, note=_note(recipe, work)
     )
+    callbacks = [*([watch] if processes.is_main() else []), *([early] if validation else [])]
     rows = [_row(example) for example in examples]
     collate = _collate_for(model, recipe, rows)
     packs = collate is batches.pack
@@ -141,12 +145,12 @@ def _attempt(
             train_dataset=rows,
             eval_dataset=[_row(example) for example in validation],
             data_collator=collate,
-            callbacks=[watch, early] if validation else [watch],
+            callbacks=callbacks,
         )
         trainer.remove_callback(PrinterCallback)
         resume_from = last_checkpoint(work)
         ended = trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-    if validation:
+    if validation and processes.is_main():
         early.use_best(model)
     weights.refuse_broken(model)
     return Fitted(
@@ -160,6 +164,20 @@ def _attempt(
         batch_size=recipe.batch_size,
         memory=peak_memory(),
     )
+
+
+def _beside(
+    base: str,
+    examples: Sequence[encode.Example],
+    recipe: Recipe,
+    work: Path,
+    validation: Sequence[encode.Example],
+    trackers: Sequence[str],
+) -> None:
+    """What the other processes do while the first one trains; its weights are theirs, too."""
+    model = load(Path(base), recipe)
+    _attempt(model, examples, recipe, work, processes.silent, validation, ())
+    _make_room(model)
 
 
 def steps_of(rows: int, recipe: Recipe) -> int:
@@ -205,13 +223,14 @@ def arguments(
     from transformers import TrainingArguments
 
     on_gpu = bool(hardware.gpus())
+    size, accumulation = processes.share(recipe.batch_size, recipe.accumulation)
     compute = weights.compute_type()
     return TrainingArguments(
         output_dir=str(work),
         run_name=f"lorekeeper-run-{work.name}",
         max_steps=steps,
-        per_device_train_batch_size=recipe.batch_size,
-        gradient_accumulation_steps=recipe.accumulation,
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=accumulation,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=math.ceil(recipe.warmup * steps),
@@ -234,6 +253,7 @@ def arguments(
         train_sampling_strategy="group_by_length" if by_length else "random",
         remove_unused_columns=False,
         dataloader_pin_memory=on_gpu,
+        ddp_find_unused_parameters=False,
         disable_tqdm=True,
         report_to=list(trackers) or "none",
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from builder import effort, preference, recipes, trackers
+from builder import preference, recipes, trackers
 from builder.freeze import freeze, trainable
 from builder.recipes import Recipe
 from builder.tasks.draw import team
@@ -77,47 +77,34 @@ def request(
 
 
 def again(engine: Engine, settings: Settings, run_id: int, *, by: str) -> Run:
-    """Queue a run as an earlier one was: the same pairs, recipe, options and base model.
+    """Queue a run as an earlier one was: the same pairs, base model and values, the dial's among them.
 
     Raises:
         AlreadyRunning: a run waits or works already; names it.
-        BadInput: its recipe says something else by now; says what.
-        NotFound: there is no such run.
+        NotFound: there is no such run, or its adapter's folder is not here.
     """
     with engine.begin() as db:
         _one_at_a_time(db)
         _refuse_second(db)
         before = runs.get(db, run_id)
-        _refuse_changed(db, settings, before)
         return runs.queue(
             db,
             dataset_id=before.dataset_id,
             recipe=before.recipe,
-            options=before.options,
+            options=_values(db, settings, before),
             base_model=before.base_model,
             requested_by=by,
             channel=before.channel,
         )
 
 
-def _refuse_changed(db: Connection, settings: Settings, before: Run) -> None:
-    """A recipe is a file that people edit; what the adapter was made by stands in its manifest."""
+def _values(db: Connection, settings: Settings, before: Run) -> Mapping[str, Any]:
+    """Every value of the recipe as it was trained by: files are edited, and the dial learns."""
     made = adapters.of_run(db, before.id)
     if made is None:
-        return
-    then = ArtifactStore(settings.store.data).manifest(made.folder).get("recipe") or {}
-    now = recipes.load(before.recipe, before.options, data=settings.store.data)
-    values = now.model_dump(mode="json")
-    # What the dial chose follows from the same rows, and is chosen again.
-    dialled = set(effort.FIELDS) - now.model_fields_set
-    changed = [
-        name for name, value in then.items() if values.get(name) != value and name not in dialled
-    ]
-    if changed:
-        raise BadInput(
-            f"The recipe {before.recipe} has changed since run {before.id}: {', '.join(changed)}.",
-            fix="Put its values back; they stand in the adapter's card.md.",
-        )
+        return before.options
+    recorded = ArtifactStore(settings.store.data).manifest(made.folder).get("recipe") or {}
+    return {name: value for name, value in recorded.items() if name != "about"}
 
 
 def _refuse_other_ways(recipe: Recipe, goal: Goal) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.dataset import Row
@@ -63,12 +63,17 @@ def for_validation(rows: Sequence[Row], *, share: float, seed: int) -> frozenset
 
     None where these would be fewer than `FEWEST` conversations: their loss would be noise.
     """
-    conversations = sorted({row.conversation for row in rows})
-    count = round(share * len(conversations))
+    held = groups_for_validation([row.conversation for row in rows], share=share, seed=seed)
+    return frozenset(row.pair_id for row in rows if row.conversation in held)
+
+
+def groups_for_validation(names: Iterable[str], *, share: float, seed: int) -> frozenset[str]:
+    """Some of the groups that rows belong to; none where these would be too few to tell anything."""
+    known = sorted(set(names))
+    count = round(share * len(known))
     if count < FEWEST:
         return frozenset()
-    held = set(random.Random(seed).sample(conversations, count))  # noqa: S311 - no secret
-    return frozenset(row.pair_id for row in rows if row.conversation in held)
+    return frozenset(random.Random(seed).sample(known, count))  # noqa: S311 - no secret
 
 
 def check(made: Split) -> None:

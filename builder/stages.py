@@ -41,8 +41,16 @@ def train(job: Job) -> Fitted:
                 # From the disk even where the model has them: a stage begins alike, however it came to it.
                 _put_on(model, folder(job.work, number - 1, tasks[number - 1].task.name))
             note = f"stage {number + 1} of {len(tasks)}: {ready.task.name}"
-            learned = [*rows[number], *replayed(rows[:number], len(rows[number]), job.recipe)]
-            fitted = fit.fit(model, learned, job.recipe, work, noting(job.report, note))
+            own, earlier = rows[number], [one.train for one in rows[:number]]
+            fitted = fit.fit(
+                model,
+                [*own.train, *replayed(earlier, len(own.train), job.recipe)],
+                job.recipe,
+                work,
+                noting(job.report, note),
+                validation=own.validation,
+                trackers=job.settings.train.trackers,
+            )
             fit.save(model, work)
             write_whole(work / DONE, json.dumps(asdict(fitted)))
         done.append(Fitted(**json.loads((work / DONE).read_text(encoding="utf-8"))))

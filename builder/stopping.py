@@ -46,9 +46,10 @@ class EarlyStop(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         self.losses.append((state.global_step, float(metrics["eval_loss"])))
         step, _loss = self.best
-        if step == state.global_step:
+        if step == state.global_step and state.is_world_process_zero:
             weights.keep(model, self._work / BEST)
-        write_whole(self._work / LOSSES, json.dumps(self.losses))
+        if state.is_world_process_zero:
+            write_whole(self._work / LOSSES, json.dumps(self.losses))
         since = len(self.losses) - 1 - self.losses.index(self.best)
         if self._patience and since >= self._patience:
             control.should_training_stop = True

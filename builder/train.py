@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Engine
@@ -35,6 +34,7 @@ from builder import (
 )
 from builder.fit import ADAPTER, BEST, MODEL, START, Fitted
 from builder.job import TRAINED, Job, heed, open_job
+from builder.launch import processes
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
 from builder.report.gather import gather
@@ -47,9 +47,7 @@ from lorekeeper.domain import Adapter, AdapterKind, Goal, Outcome, Plan, Progres
 from lorekeeper.errors import LorekeeperError
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, datasets, deployments, reading, runs
-
-if TYPE_CHECKING:
-    pass
+from lorekeeper.up import die_with_parent
 
 log = structlog.get_logger(__name__)
 
@@ -235,7 +233,10 @@ def _rank(adapter: Path) -> int:
 
 
 def main() -> None:
-    """Exit code 0: done. 2: a person can fix it, and the last line of stderr says how, as JSON."""
+    """Exit code 0: done. 2: a person can fix it, and the last line of stderr says how, as JSON.
+
+    Of several processes the first one does all of it, and the others train beside it when it trains.
+    """
     from lorekeeper import settings as config
     from lorekeeper import store, telemetry
 
@@ -243,9 +244,15 @@ def main() -> None:
     run_id, worker = int(sys.argv[1]), sys.argv[2]
     settings = config.load()
     engine = store.connect(settings.database_url)
+    if processes.count() > 1:
+        die_with_parent()
     try:
-        with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
-            reach(engine, settings, run_id, worker)
+        if processes.is_main():
+            with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
+                reach(engine, settings, run_id, worker)
+        else:
+            processes.follow()
+        processes.dismiss()
     except LorekeeperError as error:
         told = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}
         print(json.dumps(told), file=sys.stderr)

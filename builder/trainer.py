@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from transformers import Trainer
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from builder import weights
 from builder.batches import Row
@@ -19,6 +20,13 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
     """
 
     loss_is_scaled_for_ga = True  # `compute_loss` divides by the tokens of the whole step
+
+    def _get_train_sampler(self, *values: Any) -> Any:
+        """Rows of like length together, in the same order however many processes share a step."""
+        sampler = super()._get_train_sampler(*values)
+        if isinstance(sampler, LengthGroupedSampler):
+            sampler.batch_size *= self.args.world_size
+        return sampler
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
         """The step's batches, and how many tokens they learn, on all devices together."""

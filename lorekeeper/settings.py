@@ -238,8 +238,6 @@ class Launch(Section):
     """How many processes of each machine train one run, each on a GPU of its own. The recipe's batch is shared out among all of them."""
     nodes: Annotated[int, Field(ge=1)] = 1
     """How many machines of the cluster train one run."""
-    accelerate: str = ""
-    """`fsdp-qlora` spreads the model itself over the processes; a path names another configuration file of `accelerate launch`. Empty: every process holds the whole model."""
     python: str = ""
     """The Python in which Lorekeeper is installed on the nodes, or in the image. Empty: this one's path on Slurm, `python` in an image."""
     sbatch: tuple[str, ...] = ()

@@ -142,7 +142,9 @@ class FakeEngine:
                     raise Died
                 if number == self.script.errs_after:
                     yield encode({"error": {"message": "EngineCore died", "code": 500}})
-                    break
+                    yield DONE
+                    finished = True
+                    return
                 await asyncio.sleep(self.script.pace)
                 yield encode(chunk("chatcmpl-fake", name, {"content": token}, None))
             for index, call in enumerate(self.script.calls):

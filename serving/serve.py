@@ -38,7 +38,7 @@ SWITCH = 0.0005  # seconds that a thread may keep the others from running
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; everything that was started ends with it."""
-    # A search that goes in and out of native code waits that long for every thread that streams.
+    # The loop that passes on the words of all answers waits that long for a search that computes.
     sys.setswitchinterval(SWITCH)
     database = store.open_database(settings.database_url)
     traffic = Traffic()

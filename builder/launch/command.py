@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from lorekeeper.domain import Run
 from lorekeeper.settings import Launch, Settings
 
-FSDP_QLORA = Path(__file__).with_name("fsdp-qlora.yaml")
 PORT = 29_500  # where the first node's first process listens, as torchrun's default
 
 
@@ -61,8 +59,8 @@ def _accelerate(launch: Launch, node: Node) -> list[str]:
         }
     else:
         flags["main_process_port"] = "0"  # any that is free
-    config = {"": "", "fsdp-qlora": str(FSDP_QLORA)}.get(launch.accelerate, launch.accelerate)
-    told = [word for name, value in flags.items() for word in (f"--{name}", value)]
-    told += ["--config_file", config] if config else []
-    # Without a file it is data parallelism; on processors as well, where torch chooses gloo.
-    return told if config else ["--multi_gpu", *told]
+    # Data parallelism, on processors as well: there torch chooses gloo.
+    return [
+        "--multi_gpu",
+        *(word for name, value in flags.items() for word in (f"--{name}", value)),
+    ]

@@ -24,7 +24,7 @@ from builder.plan.rows import Counted
 from builder.recipes import Recipe
 from builder.shape import Shape
 from builder.tasks import learn
-from builder.tasks import ready as tasks
+from builder.tasks.ready import WAYS
 from lorekeeper import hardware
 from lorekeeper.domain import Arm, Plan, Progress, Run, Stage
 from lorekeeper.errors import BadInput
@@ -130,8 +130,8 @@ def _examples(job: Job) -> tuple[list[Example], list[Example]]:
     """Rows that are learned and rows that are validated on, as the recipe's way has them."""
     from transformers import AutoTokenizer
 
-    if job.recipe.way in tasks.WAYS:
-        return learn.every(job), []
+    if job.recipe.way in WAYS:
+        return learn.rows_of(job)
     tokenizer = AutoTokenizer.from_pretrained(job.base)
     made = aware.examples(job.train, job.recipe, job.library, tokenizer)
     held = split.for_validation(job.train, share=job.recipe.validation, seed=job.recipe.seed)

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, Trainer
 from builder import batches, encode, fit, weights
 from builder.fit import Fitted
 from builder.job import Report
+from builder.launch import processes
 from builder.preference import losses
 from builder.preference.encoded import Unit
 from builder.recipes import Recipe
@@ -49,16 +50,18 @@ def _attempt(
     report: Report,
     trackers: Sequence[str],
 ) -> Fitted:
+    processes.tell(_beside, model.name_or_path, units, recipe, work)
     steps = fit.steps_of(len(units), recipe)
     learned = sum(row.example.learned for unit in units for row in unit.answers)
     tokens_per_step = learned / len(units) * recipe.batch_size * recipe.accumulation
+    watch = Watch(report, work / "metrics.jsonl", tokens_per_step=tokens_per_step)
     trainer = PreferenceTrainer(
         recipe=recipe,
         model=model,
         args=fit.arguments(recipe, steps, work, trackers, by_length=False),
         train_dataset=list(units),
         data_collator=collate,
-        callbacks=[Watch(report, work / "metrics.jsonl", tokens_per_step=tokens_per_step)],
+        callbacks=[watch] if processes.is_main() else [],
     )
     trainer.remove_callback(PrinterCallback)
     resume_from = last_checkpoint(work)
@@ -73,6 +76,11 @@ def _attempt(
         batch_size=recipe.batch_size,
         memory=peak_memory(),
     )
+
+
+def _beside(base: str, units: Sequence[Unit], recipe: Recipe, work: Path) -> None:
+    """What the other processes do while the first one trains; its weights are theirs, too."""
+    _attempt(fit.load(Path(base), recipe), units, recipe, work, processes.silent, ())
 
 
 class PreferenceTrainer(Trainer):  # type: ignore[misc]

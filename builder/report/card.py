@@ -54,6 +54,7 @@ def _metadata(evidence: Evidence) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     base = str(evidence.about.get("base_model", ""))
+    is_whole = (evidence.about.get("recipe") or {}).get("trains", "adapter") != "adapter"
     data: dict[str, Any] = {"base_model": base} if _HUB_ID.fullmatch(base) else {}
     results = [
         EvalResult(
@@ -68,9 +69,9 @@ def _metadata(evidence: Evidence) -> str:
     ]
     made = ModelCardData(
         model_name=f"run-{evidence.run}",
-        library_name="peft",
+        library_name="transformers" if is_whole else "peft",
         pipeline_tag="text-generation",
-        tags=["lora", "lorekeeper"],
+        tags=["lorekeeper"] if is_whole else ["lora", "lorekeeper"],
         eval_results=results,
         **data,
     )
@@ -197,7 +198,7 @@ def _making(evidence: Evidence) -> list[str]:
         again(evidence),
         "```",
         "",
-        "The same data, recipe and seed give the same adapter on the same device with the same packages.",
+        "The same data, recipe and seed give the same adapter on the same device with the same packages, as long as the index holds the same sources: training prompts quote them.",
         "",
         "| What | Value |",
         "|---|---|",

@@ -32,7 +32,7 @@ OUTCOMES = {
     Outcome.PROMOTE: ("promoted: it answers better", BETTER),
     Outcome.KEEP: ("kept out: what is served stays", WORSE),
     Outcome.UNDECIDED: ("undecided: too little evidence", SECOND),
-    Outcome.FOR_TASK: ("for its task: the assistant stays as it is", FIRST),
+    Outcome.FOR_TASK: ("for its task: it does that better", FIRST),
 }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from builder.guards.memorisation import shares
+from builder.guards.overfitting import gaps
 from builder.measures.table import means
 from builder.report.evidence import Evidence
-from lorekeeper.domain import Stages, TaskScore
+from lorekeeper.domain import Sourced, Stages, TaskScore
 from lorekeeper.paired import interval
 from lorekeeper.quantities import duration, size
 
@@ -79,6 +80,26 @@ def heart_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
         ("people whose words were given back", "", people),
         ("answers with a placeholder of the training answer", "", str(found.placeholders)),
         ("answers with a secret of the training answer", "", str(found.secrets)),
+    ]
+
+
+def source_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    """How the answers of each arm stand to the passages: with the right one among them, and without it."""
+    return [
+        (one.arm.value, *(f"{share:.0%}" for share in _shares(one)))
+        for one in evidence.evaluation.sourced
+    ]
+
+
+def _shares(one: Sourced) -> tuple[float, ...]:
+    return one.cites_with, one.cites_without, one.declines_with, one.declines_without
+
+
+def gap_rows(evidence: Evidence) -> list[tuple[str, str, str, str]]:
+    """What the loss fell by on training and on held-out rows, and the gap between."""
+    return [
+        (one.rows, f"{one.trained:+.3f}", f"{one.heldout:+.3f}", f"{one.size:+.3f}")
+        for one in gaps(evidence.evaluation)
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from builder.encode import Example
 from builder.fit import Fitted
 from builder.job import Job, Report
 from builder.recipes import Recipe
+from builder.split import groups_for_validation
 from builder.tasks.draw import Team
 from builder.tasks.mix import mixed, share_of
 from builder.tasks.prompts import messages
@@ -33,10 +35,18 @@ log = structlog.get_logger(__name__)
 DONE = "trained.json"  # written last into a folder: what training there did
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A task's rows as they are learned, and those that show when learning becomes memorising."""
+
+    train: list[Example]
+    validation: list[Example]
+
+
 def one(job: Job) -> Fitted:
     """Way `task`: train on one task's rows."""
-    (examples,) = encoded(job, tasks_of(job))
-    return _fit(job, examples, job.work, job.report)
+    (rows,) = encoded(job, tasks_of(job))
+    return _fit(job, rows, job.work, job.report)
 
 
 def several(job: Job) -> Fitted:
@@ -49,7 +59,15 @@ def several(job: Job) -> Fitted:
             fitted = _fit(job, found, folder, noting(job.report, f"{name} alone, to compare"))
             write_whole(folder / DONE, json.dumps(asdict(fitted)))
     recipe = job.recipe
-    together = mixed(rows, temperature=recipe.temperature, epochs=recipe.epochs, seed=recipe.seed)
+    together = Encoded(
+        train=mixed(
+            {name: found.train for name, found in rows.items()},
+            temperature=recipe.temperature,
+            epochs=recipe.epochs,
+            seed=recipe.seed,
+        ),
+        validation=[row for found in rows.values() for row in found.validation],
+    )
     once = replace(
         job, recipe=recipe.model_copy(update={"epochs": 1.0})
     )  # all passes are in the mix
@@ -75,8 +93,8 @@ def tasks_of(job: Job) -> list[Ready]:
     return found
 
 
-def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
-    """Each task's training rows as they are learned. Rows that are too long are left out, and listed.
+def encoded(job: Job, tasks: Sequence[Ready]) -> list[Encoded]:
+    """Each task's training rows. Rows that are too long are left out, and listed.
 
     Raises:
         BadInput: no row of a task fits.
@@ -84,14 +102,15 @@ def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    made: list[list[Example]] = []
+    made: list[Encoded] = []
     long: list[dict[str, object]] = []
     for ready in tasks:
+        found = examples(job, ready, tokenizer)
         try:
-            fits, too_long = encode.fitting(examples(job, ready, tokenizer), job.recipe.max_tokens)
+            fits, too_long = encode.fitting(found, job.recipe.max_tokens)
         except BadInput as error:
             raise BadInput(f"The task {ready.task.name}: {error.what}", fix=error.fix) from None
-        made.append(fits)
+        made.append(_apart(job.recipe, ready, found, fits))
         long += [asdict(row) | {"task": ready.task.name} for row in too_long]
         if too_long:
             log.warning("rows are too long", task=ready.task.name, rows=len(too_long))
@@ -99,18 +118,15 @@ def encoded(job: Job, tasks: Sequence[Ready]) -> list[list[Example]]:
     return made
 
 
-def every(job: Job) -> list[Example]:
-    """All rows of one pass, those that are too long among them, for the plan."""
+def rows_of(job: Job) -> tuple[list[Example], list[Example]]:
+    """Rows of one pass over all tasks, and rows to validate with, also those that are too long: for the plan."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(job.base)
-    made = [examples(job, ready, tokenizer) for ready in tasks_of(job)]
-    if job.recipe.way == "sequential":
-        again = [replayed(made[:at], len(rows), job.recipe) for at, rows in enumerate(made)]
-        made += again
-    if job.recipe.compare_single:
-        made += made
-    return [row for rows in made for row in rows]
+    found = [(ready, examples(job, ready, tokenizer)) for ready in tasks_of(job)]
+    apart = [_apart(job.recipe, ready, rows, rows) for ready, rows in found]
+    train, validation = ([one.train for one in apart], [one.validation for one in apart])
+    return list(chain.from_iterable(train)), list(chain.from_iterable(validation))
 
 
 def replayed(earlier: Sequence[Sequence[Example]], count: int, recipe: Recipe) -> list[Example]:
@@ -144,10 +160,31 @@ def examples(job: Job, ready: Ready, tokenizer: PreTrainedTokenizerBase) -> list
     ]
 
 
-def _fit(job: Job, examples: Sequence[Example], work: Path, report: Report) -> Fitted:
+def _apart(
+    recipe: Recipe, ready: Ready, found: Sequence[Example], fits: Sequence[Example]
+) -> Encoded:
+    """Whole groups are held back to validate with. `found` are all rows, in the task's order."""
+    groups = [row.group for row in ready.rows.train]
+    back = groups_for_validation(groups, share=recipe.validation, seed=recipe.seed)
+    held = {id(row) for row, group in zip(found, groups, strict=True) if group in back}
+    return Encoded(
+        train=[row for row in fits if id(row) not in held],
+        validation=[row for row in fits if id(row) in held],
+    )
+
+
+def _fit(job: Job, rows: Encoded, work: Path, report: Report) -> Fitted:
     report(Progress(stage=Stage.PREPARING, note="loading the base model"))
     work.mkdir(parents=True, exist_ok=True)
     model = fit.load(job.base, job.recipe)
-    fitted = fit.fit(model, examples, job.recipe, work, report)
+    fitted = fit.fit(
+        model,
+        rows.train,
+        job.recipe,
+        work,
+        report,
+        validation=rows.validation,
+        trackers=job.settings.train.trackers,
+    )
     fit.save(model, work)
     return fitted

@@ -79,16 +79,14 @@ def apart(rows: TaskRows, judging: Iterable[TaskRow]) -> TaskRows:
     the same: what judges one task must not be learned with another."""
     judged = list(judging)
     groups = {row.group for row in judged}
-    known = set(_alike([row.input for row in judged], [row.input for row in rows.train]))
-    known |= set(
-        _alike(
-            [row.output for row in judged], [row.output for row in rows.train], least=ANSWER_WORDS
-        )
-    )
+    said = [text for row in judged for text in (row.input, row.output)]
+    known = set(_alike(said, [row.input for row in rows.train], least=QUESTION_WORDS))
+    known |= set(_alike(said, [row.output for row in rows.train], least=ANSWER_WORDS))
+    short = {normalise(row.input) for row in judged}
     kept = tuple(
         row
         for index, row in enumerate(rows.train)
-        if row.group not in groups and index not in known
+        if row.group not in groups and index not in known and normalise(row.input) not in short
     )
     gone = len(rows.train) - len(kept)
     if not gone:
@@ -131,12 +129,7 @@ def _place(group: str) -> float:
     return int(hashlib.sha256(f"heldout\0{group}".encode()).hexdigest()[:13], 16) / 16**13
 
 
-def _alike(
-    judged: Sequence[str], texts: Sequence[str], *, least: int = QUESTION_WORDS
-) -> Iterator[int]:
-    """Indexes of the texts that say nearly the same as one that is judged."""
+def _alike(judged: Sequence[str], texts: Sequence[str], *, least: int) -> Iterator[int]:
+    """Indexes of the texts, of at least so many words, that say nearly the same as one that is judged."""
     links = near([*judged, *texts], least_words=least)
     yield from (later - len(judged) for first, later in links if first < len(judged) <= later)
-    if least == QUESTION_WORDS:
-        words = set(map(normalise, judged))
-        yield from (index for index, text in enumerate(texts) if normalise(text) in words)

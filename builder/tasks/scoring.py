@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import encode, evaluate
-from builder.evaluate import Judged
+from builder import encode
+from builder.scoring import Judged, answer
+from builder.scoring import score as nats
 from builder.tasks import metrics
 from builder.tasks.prompts import messages
 from builder.tasks.ready import Ready
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 SHOTS = 4  # rows that the base with examples is shown
 SEARCHED = 2_000  # training rows that they are chosen from
-AT_ONCE = 16  # inputs that are answered together
 SHOWN = 200  # characters of an input that are kept with its scores
 ROOM = 4  # tokens beyond the longest label, so that a longer answer is seen to be one
 
@@ -101,7 +101,7 @@ def _score(
 def losses(judged: Judged, task: Task, rows: Sequence[TaskRow]) -> list[float]:
     """Nats per token of each row's output, as the model is now."""
     prompts = [messages(task, row.input) for row in rows]
-    return evaluate.score(judged, prompts, [row.output for row in rows])
+    return nats(judged, prompts, [row.output for row in rows])
 
 
 @contextmanager
@@ -150,22 +150,17 @@ def _arm(
 ) -> TaskArm:
     groups, references = [row.group for row in rows], [row.output for row in rows]
     if task.metric is Metric.LOSS:
-        return metrics.score_losses(asked, evaluate.score(judged, prompts, references), groups)
+        return metrics.score_losses(asked, nats(judged, prompts, references), groups)
     return metrics.score(task, asked, answers(judged, task, prompts), references, groups)
 
 
 def answers(judged: Judged, task: Task, prompts: Sequence[Sequence[Turn]]) -> list[str]:
     """Greedy answers; of a label, no more tokens than it takes to see which one it is."""
+    most = judged.max_tokens
     if task.is_labelled:
         longest = max(len(judged.tokenizer(label)["input_ids"]) for label in task.labels)
-        judged = replace(judged, max_tokens=min(judged.max_tokens, longest + ROOM))
-    by_length = sorted(range(len(prompts)), key=lambda at: len(str(prompts[at])))
-    found: dict[int, str] = {}
-    for begin in range(0, len(by_length), AT_ONCE):
-        batch = by_length[begin : begin + AT_ONCE]
-        told = evaluate.answer(judged, [prompts[at] for at in batch])
-        found |= dict(zip(batch, told, strict=True))
-    return [found[at] for at in range(len(prompts))]
+        most = min(most, longest + ROOM)
+    return answer(judged, prompts, most=most)
 
 
 def _with_examples(

@@ -1,44 +1,51 @@
-"""Whatever ends a question to the engine is told to who asked it."""
+"""Whatever ends a question to the engine is told to who asked it, and what came together is one piece."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import json
 
 import pytest
 
+from bench.rig.pulled import pulled
 from serving import chat
 
 ASKED = chat.Request(
     url="http://127.0.0.1:9", model="base", messages=[], max_tokens=9, patience=5.0
 )
-AT_ONCE = 8
 
 
 def test_what_nobody_expected_is_no_silent_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_url: str) -> None:
+    def broken(_request: chat.Request) -> None:
         raise RuntimeError("bound to a different event loop")
 
-    monkeypatch.setattr(chat, "_client", broken)
+    monkeypatch.setattr(chat, "_asked", broken)
     with pytest.raises(RuntimeError, match="different event loop"):
-        list(chat.stream(ASKED))
+        list(pulled(chat.stream(ASKED)))
 
 
-def test_the_first_questions_of_a_process_share_one_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[asyncio.AbstractEventLoop] = []
-    new = asyncio.new_event_loop
-    several = threading.Barrier(2)
+def test_an_engine_that_is_not_there_is_told() -> None:
+    with pytest.raises(chat.EngineFailed, match="does not answer"):
+        list(pulled(chat.stream(ASKED)))
 
-    def slow() -> asyncio.AbstractEventLoop:
-        made.append(new())
-        with suppress(threading.BrokenBarrierError):
-            several.wait(0.2)  # for as long as another one may come in between
-        return made[-1]
 
-    monkeypatch.setattr(asyncio, "new_event_loop", slow)
-    chat._the_loop.cache_clear()
-    with ThreadPoolExecutor(AT_ONCE) as people:
-        loops = list(people.map(lambda _: chat._loop(), range(AT_ONCE)))
-    assert loops == made * AT_ONCE
+def event(text: str, finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    return b"data: " + json.dumps({"choices": [choice]}, ensure_ascii=False).encode() + b"\n\n"
+
+
+def test_events_are_read_wherever_the_connection_cuts_them() -> None:
+    usage = b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}\n\n'
+    sent = event("dü") + event(" da", "stop") + usage + b"data: [DONE]\n\n"
+    for cut in range(len(sent)):
+        spent = chat.Spent()
+        told = chat._Told(spent)
+        chunks = told.read(sent[:cut]) + told.read(sent[cut:])
+        assert "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks) == "dü da"
+        assert told.is_finished
+        assert (spent.prompt, spent.completion) == (7, 2)
+
+
+def test_an_error_in_the_stream_is_no_end_of_an_answer() -> None:
+    told = chat._Told(chat.Spent())
+    assert len(told.read(event("half") + b'data: {"error": {"message": "out of memory"}}\n\n')) == 1
+    assert not told.is_finished

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pytest
 from sqlalchemy import Engine, update
 from typer.testing import CliRunner
 
+from bench.rig.pulled import pulled
 from bot.demo.stage import free_port
 from builder.cli import adapters as adapters_command
 from lorekeeper import engines, identity, prompt
@@ -156,4 +156,4 @@ def by(model: Path, adapter: Path | None = None) -> str:
     wanted = local.prepare(
         name="v1" if adapter else BASE_NAME, messages=ASKED, max_tokens=WORDS, temperature=0.0, stops=()
     )  # fmt: skip
-    return "".join(piece.text for piece in local.write(wanted, threading.Event()))
+    return "".join(piece.text for piece in pulled(local.write(wanted)))

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 from sqlalchemy import Engine, update
 
+from bench.rig.pulled import pulled
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import BASE_NAME, Level, Ways
 from lorekeeper.errors import NotReachable
@@ -129,7 +130,7 @@ def test_adapters_of_the_base_are_not_offered_beside_it_and_an_answer_says_why(
     index = index_of([said("To deploy billing, run make ship.")], tmp_path)
     made = replace(assistant(index, machine.fake.url), model=keeper.model)
     for wanted in ("v2", BASE_NAME):
-        *_, last = made.answer(Asked(question="how do we deploy billing", model=wanted))
+        *_, last = pulled(made.answer(Asked(question="how do we deploy billing", model=wanted)))
         assert last.answer is not None
         assert (last.answer.model, last.answer.level) == ("v3", Level.TUNED)
         assert f"{wanted} cannot be served beside v3" in last.answer.note
@@ -148,14 +149,14 @@ def test_meanwhile_answers_say_what_is_going_on(
 
     def ask() -> None:
         with pytest.raises(chat.EngineFailed) as told:
-            list(traffic.speak(asked))
+            list(pulled(traffic.speak(asked)))
         heard.append(told.value.what)
 
     machine.meanwhile = ask
     deployed(engine, "v3")
     keeper.look()
     assert heard == ["The model is being changed to v3, and is back as soon as that has started."]
-    assert "".join(traffic.speak(asked)) == "Hello there."
+    assert "".join(pulled(traffic.speak(asked))) == "Hello there."
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder import launch
-from builder.launch.command import FSDP_QLORA, Node, argv, job_name
+from builder.launch.command import Node, argv, job_name
 from lorekeeper import settings as config
 from lorekeeper.errors import BadInput
 
@@ -37,28 +37,13 @@ def test_machines_meet_at_the_first_one(run, settings):
     assert values["--main_process_port"] == "2000"
 
 
-def test_a_model_is_spread_by_the_shipped_configuration(run, settings):
-    told = argv(run, "w", settings(processes=2, accelerate="fsdp-qlora").launch, python="py")
-    assert told[told.index("--config_file") + 1] == str(FSDP_QLORA)
-    assert "--multi_gpu" not in told
-
-
-def test_accelerate_takes_every_flag_and_field_that_is_written(run, settings):
-    """Its own parser reads the command, its own classes the file."""
+def test_accelerate_takes_every_flag_that_is_written(run, settings):
+    """Its own parser reads the command."""
     commands = pytest.importorskip("accelerate.commands.launch")
-    from accelerate.commands.config.config_args import load_config_from_file
-    from accelerate.utils import DistributedType
-
-    told = argv(
-        run, "w", settings(processes=2, nodes=2, accelerate="fsdp-qlora").launch, python="py"
-    )
+    told = argv(run, "w", settings(processes=2, nodes=2).launch, python="py")
     parsed = commands.launch_command_parser().parse_args(told[3:])
     assert (parsed.num_processes, parsed.num_machines, parsed.machine_rank) == (4, 2, 0)
     assert parsed.training_script_args == TRAIN[2:]
-    loaded = load_config_from_file(str(FSDP_QLORA))
-    assert loaded.distributed_type == DistributedType.FSDP
-    for name in loaded.fsdp_config:
-        assert hasattr(parsed, name), f"accelerate has no option {name}"
 
 
 def test_a_job_is_named_after_its_run_and_installation(run, settings, tmp_path: Path):

@@ -68,5 +68,5 @@ def test_a_learning_curve_tasks_and_stages_have_their_charts() -> None:
     assert "docs +0.200" in said["stages"]
     assert picture(found)
     shown = page(found)
-    assert "The tasks, each scored apart" in shown
-    assert "<td>accuracy</td><td>0.800</td>" in shown
+    assert "The task triage" in shown
+    assert "<td>tuned</td><td>0.800</td><td>0.700 to 0.900</td>" in shown

@@ -123,11 +123,15 @@ def test_documents_are_learned_by_section_and_judged_by_page(
 
 
 def test_general_questions_ship_and_none_is_a_probe(engine: Engine, data: Path) -> None:
-    from builder.evaluate import probe
+    from builder.guards import forgetting
     from builder.tasks.rows import TaskRow, apart
 
     made = one(team(engine, data, [pair(n) for n in range(8)]), "general")
-    probes = [TaskRow(input=asked, output=told, group=asked) for asked, told in probe()]
+    probes = [
+        TaskRow(input=one.question, output=one.answer, group=one.question)
+        for kind in forgetting.KINDS
+        for one in forgetting.questions(kind, 1000)
+    ]
     assert len(made.rows.train) > 30
     assert apart(made.rows, probes) == made.rows
 

@@ -73,6 +73,7 @@ def test_what_judges_is_not_learned_by_group_by_words_or_by_answer() -> None:
         row("why does the nightly build of the api fail now", "b"),
         row("short", "s"),
         row("different question", "d", long_answer),
+        row(long_answer, "a", "where that was said"),
     )
     judging = [
         row("anything", "C1/1.0"),
@@ -82,7 +83,7 @@ def test_what_judges_is_not_learned_by_group_by_words_or_by_answer() -> None:
     ]
     made = apart(TaskRows(train=train, heldout=()), judging)
     assert [one.input for one in made.train] == ["kept as it is"]
-    assert made.left_out == ("4 rows to train on say nearly the same as what judges",)
+    assert made.left_out == ("5 rows to train on say nearly the same as what judges",)
 
 
 def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
