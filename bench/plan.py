@@ -31,8 +31,8 @@ from lorekeeper.store import open_database, pairs
 
 BY = "bench"
 QUICK = {
-    "evaluation_questions": 8, "generated_answers": 2, "probe_rows": 4, "bias_pairs": 9,
-    "bias_answers": 1, "recited_rows": 2, "learned_rows": 8, "sourced_answers": 0,
+    "evaluation_questions": 6, "generated_answers": 1, "probe_rows": 2, "bias_pairs": 3,
+    "bias_answers": 1, "recited_rows": 1, "learned_rows": 4, "sourced_answers": 0,
 }  # fmt: skip
 QUICK_OPTIONS = {"effort": "low", "epochs": 1}
 QUICK_WORDS = 32  # tokens of a generated answer

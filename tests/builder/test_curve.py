@@ -19,7 +19,7 @@ from lorekeeper.domain import Goal, Run
 from lorekeeper.errors import BadInput, Cancelled
 from lorekeeper.store import reading, runs
 
-QUICK = {"epochs": 1, "rank": 4, "quantization": "none", "with_passages": 0, "validation": 0}
+QUICK = {"epochs": 2, "rank": 4, "quantization": "none", "with_passages": 0, "validation": 0}
 
 
 @pytest.fixture
