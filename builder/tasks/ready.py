@@ -49,11 +49,10 @@ def names(recipe: Recipe) -> tuple[str, ...]:
             f"The way {recipe.way} learns {'one task' if least == 1 else 'two or more different tasks'}; {field} names {', '.join(found) or 'none'}.",
             fix=f"Set {field}, for example {field}={_EXAMPLES[field]}. `lore tasks list` shows them.",
         )
-    if recipe.trains != "adapter" or recipe.merged:
+    if recipe.merged:
         raise BadInput(
-            f"The way {recipe.way} trains an adapter, and a model was asked for"
-            f" (trains={recipe.trains}, merged={recipe.merged}).",
-            fix="Leave `trains` and `merged` out.",
+            f"The way {recipe.way} trains an adapter, and a merged model was asked for.",
+            fix="Leave `merged` out.",
         )
     return found
 

@@ -47,7 +47,7 @@ def test_the_learning_rate_of_a_long_run_is_that_of_the_source() -> None:
 
 def test_a_whole_model_learns_ten_times_as_slowly_as_an_adapter() -> None:
     adapter, _ = dial(Recipe(), facts(20_000))
-    whole, chosen = dial(Recipe(trains="all"), facts(20_000))
+    whole, chosen = dial(Recipe(trains="all", quantization="none"), facts(20_000))
     assert adapter.learning_rate == pytest.approx(10 * whole.learning_rate, rel=0.02)
     assert "rank" not in {choice.field for choice in chosen}
 

@@ -43,9 +43,9 @@ def test_tasks_and_stages_are_shown_on_their_own_measures() -> None:
     verdict = Verdict(outcome=Outcome.FOR_TASK, reasons=("Better at triage.",))
     told = page(findings.evidence(evaluation=evaluation, verdict=verdict))
     for what in (
-        "For its task: the assistant stays as it is", "The task triage", "macro_f1", "base, with examples",
+        "For its task: it does that better", "The task triage", "macro_f1", "base, with examples",
         "<td>0.750</td>", "0.650 to 0.850", "4 of 9 held-out rows.", "after general", "before training",
-        "Backward transfer: +0.100", 'class="verdict for_task"',
+        "Backward transfer: +0.100", 'class="verdict for-its-task"',
     ):  # fmt: skip
         assert what in told, what
     assert "It is down" not in told

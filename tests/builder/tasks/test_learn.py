@@ -288,7 +288,8 @@ def _until(report: Callable[[Any], Any], *, step: int) -> Callable[[Any], Any]:
         ("multitask", {"temperature": 0}, "temperature"),
         ("sequential", {"stages": "answer"}, "two or more different tasks; stages names answer"),
         ("sequential", {"replay": 2}, "replay"),
-        ("task", {"task": "colours", "trains": "all"}, "trains an adapter"),
+        ("task", {"task": "colours", "trains": "all", "quantization": "none"}, "trains adapters"),
+        ("task", {"task": "colours", "merged": True}, "trains an adapter"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_learned_is_refused_before_it_is_queued(
