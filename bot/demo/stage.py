@@ -174,7 +174,18 @@ def demo_settings(
         "store": {"data": data},
         # Prompts are short, because a CPU reads some hundred tokens a second.
         "retrieval": {"documents": documents, "passages": 2, "chunk_tokens": 120},
-        "train": {"evaluation_questions": 24, "generated_answers": 2},
+        # The same guards as everywhere, on fewer rows; and the plan is counted, but no step is tried.
+        "train": {
+            "evaluation_questions": 24,
+            "generated_answers": 2,
+            "probe": False,
+            "probe_rows": 12,
+            "bias_pairs": 30,
+            "bias_answers": 1,
+            "recited_rows": 2,
+            "learned_rows": 8,
+            "sourced_answers": 2,
+        },
         "serving": {
             "engine": engine,
             "engine_port": free_port(),

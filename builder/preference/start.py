@@ -92,7 +92,7 @@ def chosen(db: Connection, base: str, recipe: Recipe) -> Adapter:
     if not fitting:
         raise BadInput(
             f"There is no adapter of {base} yet, and feedback moves one that answers already.",
-            fix="Tune on the approved pairs first: lore retrain --recipe qlora.",
+            fix="Tune on the approved pairs first: lore train --recipe qlora.",
         )
     return fitting[-1]
 

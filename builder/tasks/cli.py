@@ -88,7 +88,7 @@ def add(
     if len(made.problems) > len(shown):
         console.print(f"… and {len(made.problems) - len(shown)} more; --problems shows all.")
     _describe(console, made.task, made.rows)
-    console.print(f"Train an adapter for it: lore retrain --recipe task task={name}")
+    console.print(f"Train an adapter for it: lore train --recipe task task={name}")
 
 
 @tasks.command()
@@ -125,7 +125,7 @@ def run(
     if chosen is None and not base:
         raise BadInput(
             f"No adapter was found better than the base at {name} yet.",
-            fix=f"Train one (`lore retrain --recipe task task={name}`), or ask with --base.",
+            fix=f"Train one (`lore train --recipe task task={name}`), or ask with --base.",
         )
     if task.is_labelled and not task.labels:
         task = task.model_copy(update={"labels": _labels(engine, settings, task, chosen)})

@@ -70,7 +70,7 @@ def _single(job: Job, ready: Ready) -> Single | str:
         return Single(folder=artifacts.open(found.folder), name=found.name)
     return (
         "No adapter was trained on these rows alone: use compare_single=true,"
-        f" or `lore retrain --recipe task task={ready.task.name}` first."
+        f" or `lore train --recipe task task={ready.task.name}` first."
     )
 
 
