@@ -49,7 +49,7 @@ def play(stage: Stage, show: Show) -> None:
         review(stage, act)
     with show.act("A member asks, before anything was learned") as act:
         before = ask_all(stage, act)
-    with show.act("An engineer types /lore retrain, and a QLoRA run begins") as act:
+    with show.act("An engineer types /lore retrain effort=low, and a QLoRA run begins") as act:
         run = retrain(stage, act)
     with show.act("The gate judges the arms on held-out questions") as act:
         adapter = judge(stage, act, run)
@@ -177,7 +177,7 @@ def ask(stage: Stage, question: str) -> Told:
 
 def retrain(stage: Stage, act: Act) -> Run:
     """Follow the one message that the bot edits while the run goes on."""
-    stage.reviewer.command("/lore retrain", stage.review_channel)
+    stage.reviewer.command("/lore retrain effort=low", stage.review_channel)
 
     def started() -> Run | None:
         with reading(stage.database) as db:
