@@ -10,7 +10,7 @@ from bot.demo.stage import Stage
 from lorekeeper.domain import Answer, Arm, Deployment, Outcome, PairState
 from lorekeeper.store import adapters, answers, deployments, pairs, reading, runs
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def served(database: Engine) -> Deployment | None:
