@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 
 from bot import mirror
@@ -40,7 +43,7 @@ def send(desk: Desk, run: Run, found: Evidence, place: tuple[str, str]) -> None:
             return
         decided = since(db, adapters.by_name(db, found.adapter))
     channel, ts = place
-    try:
+    with _shown_in(desk, subject, channel, ts):
         desk.client.files_upload_v2(
             channel=channel,
             thread_ts=ts,
@@ -58,12 +61,6 @@ def send(desk: Desk, run: Run, found: Evidence, place: tuple[str, str]) -> None:
                 },
             ],
         )
-    except BaseException:
-        with desk.engine.begin() as db:
-            cards.give_up(db, subject)
-        raise
-    with desk.engine.begin() as db:
-        cards.put(db, subject, channel=channel, ts=ts)
 
 
 def send_curve(desk: Desk, run: Run, place: tuple[str, str]) -> None:
@@ -74,7 +71,7 @@ def send_curve(desk: Desk, run: Run, place: tuple[str, str]) -> None:
         if not drawn.is_file() or not cards.claim(db, subject):
             return
     channel, ts = place
-    try:
+    with _shown_in(desk, subject, channel, ts):
         desk.client.files_upload_v2(
             channel=channel,
             thread_ts=ts,
@@ -82,6 +79,13 @@ def send_curve(desk: Desk, run: Run, place: tuple[str, str]) -> None:
             title=f"The learning curve of run {run.id}",
             content=drawn.read_bytes(),
         )
+
+
+@contextmanager
+def _shown_in(desk: Desk, subject: str, channel: str, ts: str) -> Iterator[None]:
+    """What was claimed is being shown in this thread; where that fails, the next one may try."""
+    try:
+        yield
     except BaseException:
         with desk.engine.begin() as db:
             cards.give_up(db, subject)

@@ -7,20 +7,17 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 from sqlalchemy import Engine
 
 from lorekeeper.domain import BASE_NAME, PUBLIC, Answer, Citation, Level
+from lorekeeper.loopback import Json, JsonHandler, LoopbackServer
 from lorekeeper.store import answers
 from lorekeeper.store.rows import plain
 
-Json = dict[str, Any]
 
-
-class ScriptedGateway:
+class ScriptedGateway(LoopbackServer):
     """`say(question)` gives the pieces of the answer; it may block, as a slow model does."""
 
     def __init__(self, engine: Engine, say: Callable[[str], list[str]] | None = None) -> None:
@@ -48,28 +45,7 @@ class ScriptedGateway:
         self.between_pieces: Callable[[], None] = lambda: None
         self.gave_up = threading.Event()
         """Set when the reader went away before the end."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> ScriptedGateway:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_handler(self))
 
     def answer(self, body: Json, pieces: list[str]) -> Answer:
         """The answer as the real gateway stores it."""
@@ -106,24 +82,22 @@ class ScriptedGateway:
 
 
 def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None: ...
-
+    class Handler(JsonHandler):
         def do_GET(self) -> None:
             if self.path == "/v1/models":
                 listed = [{"id": name, "object": "model"} for name in gateway.models]
-                self._json(200, {"object": "list", "data": listed})
+                self.send_json(200, {"object": "list", "data": listed})
                 return
-            self._json(
+            self.send_json(
                 200,
                 {"status": "ok", "engine": "scripted", "model": "script", "index": {"passages": 1}},
             )
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.read_json()
             gateway.requests.append(body)
             if gateway.refuse_with is not None:
-                self._json(gateway.refuse_with, {"error": {"message": "refused by the script"}})
+                self.send_json(gateway.refuse_with, {"error": {"message": "refused by the script"}})
                 return
             try:
                 self._stream(body)
@@ -157,14 +131,6 @@ def _handler(gateway: ScriptedGateway) -> type[BaseHTTPRequestHandler]:
                 "lorekeeper": ours,
             }
             self._send(f"data: {json.dumps(chunk)}\n\n".encode())
-
-        def _json(self, status: int, body: Json) -> None:
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self._send(data)
 
         def _send(self, data: bytes) -> None:
             self.wfile.write(data)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from sqlalchemy import Engine
@@ -20,16 +20,14 @@ from builder import evaluate
 from builder.dataset import Row
 from builder.evaluate import Judged
 from builder.library import Library
+from builder.scoring import load_base, load_served, wearing
 from builder.weights import ADAPTER, MODEL
-from lorekeeper import identity, models
+from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Adapter, AdapterKind, Arm
 from lorekeeper.errors import BadInput
 from lorekeeper.settings import Settings
 from lorekeeper.store import adapters, deployments, reading
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +42,6 @@ class Whole:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._asked, name)
-
-    @property
-    def config(self) -> Any:
-        return self._asked.config
 
     def __call__(self, **inputs: Any) -> Any:
         return self._asked(**inputs)
@@ -73,25 +67,14 @@ def judged(base: Path, work: Path, settings: Settings) -> Judged:
     Raises:
         BadInput: what was trained changes nothing.
     """
-    from peft import PeftModel
-    from transformers import AutoTokenizer
-
-    precision = models.served_precision(settings)
-    model = _loaded(base, precision)
-    if kind_of(work) is AdapterKind.MODEL:
-        trained = _loaded(work / MODEL, precision)
-        _refuse_same(model, trained)
-        tuned: Any = Whole(model, trained)
-    else:
-        tuned = PeftModel.from_pretrained(model, work / ADAPTER, adapter_name="new").eval()
-        _refuse_idle(tuned)
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
-    return Judged(
-        model=tuned,
-        tokenizer=tokenizer,
-        precision=precision,
-        max_tokens=settings.serving.max_tokens,
-    )
+    if kind_of(work) is AdapterKind.ADAPTER:
+        tuned = evaluate.load_judged(base, work / ADAPTER, settings)
+        _refuse_idle(tuned.model)
+        return tuned
+    before = load_base(base, settings)
+    trained = load_served(work / MODEL, before.precision)
+    _refuse_same(before.model, trained)
+    return replace(before, model=Whole(before.model, trained))
 
 
 def loss_of_served(
@@ -118,9 +101,8 @@ def loss_of_served(
     if changed:
         log.warning("what is served now is left out of the comparison", adapter=served.name, because=changed)  # fmt: skip
         return None
-    prompts = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, library) for row in questions]
     with _as_served(asked, served, artifacts.open(served.folder)) as rival:
-        return evaluate.score(rival, prompts, [row.answer for row in questions])
+        return evaluate.losses(rival, Arm.TUNED_RETRIEVAL, questions, library)
 
 
 def copy(work: Path, target: Path) -> None:
@@ -132,16 +114,6 @@ def copy(work: Path, target: Path) -> None:
         shutil.copyfile(work / ADAPTER / name, target / name)
 
 
-def _loaded(folder: Path, precision: str) -> Any:
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, precision), use_safetensors=True
-    )
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-
-
 @contextmanager
 def _as_served(asked: Judged, served: Adapter, folder: Path) -> Iterator[Judged]:
     """The same, with what is served in the place of what was trained; the weights of the base are used again."""
@@ -149,7 +121,7 @@ def _as_served(asked: Judged, served: Adapter, folder: Path) -> Iterator[Judged]
 
     model = asked.model
     if served.kind is AdapterKind.MODEL:
-        yield replace(asked, model=_loaded(folder, asked.precision))
+        yield replace(asked, model=load_served(folder, asked.precision))
     elif isinstance(model, Whole):
         beside = PeftModel.from_pretrained(model.base, folder, adapter_name="served").eval()
         try:
@@ -157,13 +129,8 @@ def _as_served(asked: Judged, served: Adapter, folder: Path) -> Iterator[Judged]
         finally:
             beside.unload()
     else:
-        model.load_adapter(folder, adapter_name="served")
-        model.set_adapter("served")
-        try:
+        with wearing(asked, folder):
             yield asked
-        finally:
-            model.set_adapter("new")
-            model.delete_adapter("served")
 
 
 def _refuse_idle(model: Any) -> None:

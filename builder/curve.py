@@ -19,7 +19,6 @@ from builder.dataset import Row
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.power_law import Forecast
-from builder.scoring import score
 from lorekeeper import identity
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
@@ -129,8 +128,7 @@ def _point(job: Job, share: float, chosen: Sequence[Row], folder: Path) -> Point
         instruction.train(part)
         trained.touch()
     judged = candidate.judged(job.base, work, job.settings)
-    asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
-    losses = score(judged, asked, [row.answer for row in job.heldout])
+    losses = evaluate.losses(judged, Arm.TUNED_RETRIEVAL, job.heldout, job.library)
     point = Point(share=share, rows=len(chosen), losses=tuple(losses))
     write_whole(done, json.dumps(asdict(point)))
     return point
@@ -141,8 +139,7 @@ def _base_loss(job: Job, folder: Path) -> float:
     done = folder / "base.json"
     if not done.is_file():
         judged = evaluate.load_judged(job.base, None, job.settings)
-        asked = [evaluate.prompt_for(Arm.RETRIEVAL, row, job.library) for row in job.heldout]
-        losses = score(judged, asked, [row.answer for row in job.heldout])
+        losses = evaluate.losses(judged, Arm.RETRIEVAL, job.heldout, job.library)
         write_whole(done, json.dumps(losses))
     found = json.loads(done.read_text(encoding="utf-8"))
     return float(sum(found) / len(found))

@@ -36,6 +36,7 @@ __all__ = [
     "answer_as",
     "evaluate",
     "load_judged",
+    "losses",
     "prompt_for",
     "score",
 ]
@@ -175,6 +176,12 @@ def answer_as(
     """Greedy answers of one arm, of at most `most` tokens."""
     with compared.tuned() if arm in TUNED else compared.base() as judged:
         return answer(judged, prompts, most=most)
+
+
+def losses(judged: Judged, arm: Arm, rows: Sequence[Row], library: Library) -> list[float]:
+    """Nats per token of each row's answer, asked as this arm is; of the model as it is now."""
+    prompts = [prompt_for(arm, row, library) for row in rows]
+    return score(judged, prompts, [row.answer for row in rows])
 
 
 def prompt_for(arm: Arm, row: Row, library: Library) -> list[Turn]:

@@ -63,21 +63,40 @@ class Written:
 
 def load_base(base: Path, settings: Settings) -> Judged:
     """A model as it is served, with no adapter."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     precision = models.served_precision(settings)
-    model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=getattr(torch, precision), use_safetensors=True
-    )
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
     return Judged(
-        model=model,
+        model=load_served(base, precision),
         tokenizer=tokenizer,
         precision=precision,
         max_tokens=settings.serving.max_tokens,
     )
+
+
+def load_served(folder: Path, precision: str) -> Any:
+    """The weights alone, where they are computed with."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=getattr(torch, precision), use_safetensors=True
+    )
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+@contextmanager
+def wearing(judged: Judged, folder: Path) -> Iterator[None]:
+    """Another adapter instead of the run's own, for a while."""
+    before = judged.model.active_adapter
+    judged.model.load_adapter(folder, adapter_name="beside")
+    judged.model.set_adapter("beside")
+    try:
+        yield
+    finally:
+        judged.model.set_adapter(before)
+        judged.model.delete_adapter("beside")
 
 
 def score(

@@ -23,7 +23,6 @@ from builder.encode import Example
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.recipes import Recipe
-from builder.scoring import score
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
 from lorekeeper.errors import BadInput
@@ -220,8 +219,7 @@ def _held_out(job: Job, work: Path, told: str) -> list[float]:
 
         instruction.train(replace(job, work=work, report=report))
         judged = candidate.judged(job.base, work, job.settings)
-        asked = [evaluate.prompt_for(Arm.TUNED_RETRIEVAL, row, job.library) for row in job.heldout]
-        losses = score(judged, asked, [row.answer for row in job.heldout])
+        losses = evaluate.losses(judged, Arm.TUNED_RETRIEVAL, job.heldout, job.library)
         write_whole(done, json.dumps(losses))
     return [float(loss) for loss in json.loads(done.read_text(encoding="utf-8"))]
 

@@ -17,9 +17,10 @@ from typing import Any
 from builder import fit
 from builder.evaluate import Judged
 from builder.fit import ADAPTER, Fitted
-from builder.job import Job
+from builder.job import TRAINED, Job
+from builder.scoring import wearing
 from builder.tasks import scoring
-from builder.tasks.learn import DONE, encoded, noting, replayed, tasks_of
+from builder.tasks.learn import encoded, noting, replayed, tasks_of
 from builder.tasks.ready import Ready
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Progress, Stage, Stages, Transfer
@@ -35,7 +36,7 @@ def train(job: Job) -> Fitted:
     done: list[Fitted] = []
     for number, ready in enumerate(tasks):
         work = folder(job.work, number, ready.task.name)
-        if not (work / DONE).is_file():
+        if not (work / TRAINED).is_file():
             work.mkdir(parents=True, exist_ok=True)
             if number:
                 # From the disk even where the model has them: a stage begins alike, however it came to it.
@@ -52,8 +53,8 @@ def train(job: Job) -> Fitted:
                 trackers=job.settings.train.trackers,
             )
             fit.save(model, work)
-            write_whole(work / DONE, json.dumps(asdict(fitted)))
-        done.append(Fitted(**json.loads((work / DONE).read_text(encoding="utf-8"))))
+            write_whole(work / TRAINED, json.dumps(asdict(fitted)))
+        done.append(Fitted(**json.loads((work / TRAINED).read_text(encoding="utf-8"))))
     _put_on(model, folder(job.work, len(tasks) - 1, tasks[-1].task.name))
     fit.save(model, job.work)
     return _together(done)
@@ -111,7 +112,7 @@ def _as_after(
     if number == len(tasks):
         return nullcontext()
     at = folder(job.work, number - 1, tasks[number - 1].task.name)
-    return scoring.wearing(judged, at / ADAPTER)
+    return wearing(judged, at / ADAPTER)
 
 
 def _transfer(

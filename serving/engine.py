@@ -223,6 +223,7 @@ def _call(url: str) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/health", timeout=2.0, trust_env=False).is_success
+        answer = httpx2.get(f"{url}/health", timeout=2.0, trust_env=False, verify=loading.trusted())
+        return answer.is_success
     except httpx2.HTTPError:
         return False

@@ -170,8 +170,7 @@ def _timed(job: Job, model: Any, rows: Sequence[Example], *, warm: bool) -> _Tim
 
 def _score(job: Job, judged: Judged, rows: Sequence[Row]) -> None:
     for arm in Arm:
-        asked = [evaluate.prompt_for(arm, row, job.library) for row in rows]
-        score(judged, asked, [row.answer for row in rows])
+        evaluate.losses(judged, arm, rows, job.library)
 
 
 def _word(judged: Judged, asked: Sequence[Sequence[Turn]]) -> float:

@@ -35,6 +35,9 @@ OUTCOMES = {
     Outcome.FOR_TASK: ("for its task: it does that better", FIRST),
 }
 
+Row = tuple[str, float, float, float]
+"""A name, a value, and the ends of its 95 % interval."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
@@ -117,20 +120,13 @@ def _arms(evidence: Evidence) -> list[Chart]:
         for score in evaluation.arms
         if score.nll
     ]
-    if not rows:
-        return []
-    words = "; ".join(
-        f"{name} {mean:.3f} ({low:.3f} to {high:.3f})" for name, mean, low, high in rows
+    return _intervals(
+        "arms",
+        "Loss on held-out answers (less is better)",
+        "Nats per answer token, with",
+        rows,
+        "nats per answer token",
     )
-    return [
-        Chart(
-            name="arms",
-            title="Loss on held-out answers (less is better)",
-            words=f"Nats per answer token, with 95 % intervals: {words}.",
-            rows=0.9 + 0.42 * len(rows),
-            draw=lambda axes: _dots(axes, rows, "nats per answer token, 95 % interval"),
-        )
-    ]
 
 
 def _against_base(evidence: Evidence) -> list[Chart]:
@@ -145,25 +141,39 @@ def _against_base(evidence: Evidence) -> list[Chart]:
         if arm is not Arm.RETRIEVAL and len(nll) == len(base):
             one = paired(nll, base, evaluation.conversations)
             rows.append((arm.value, one.mean, one.low, one.high))
+    return _intervals(
+        "against-base",
+        "Against base + retrieval (left of the line is better)",
+        "Difference in nats per answer token, with",
+        rows,
+        "difference in nats, paired",
+        zero=True,
+    )
+
+
+def _intervals(
+    name: str, title: str, lead: str, rows: Sequence[Row], label: str, *, zero: bool = False
+) -> list[Chart]:
+    """Values with their intervals, one below the other; with `zero` they are differences."""
+    if not rows:
+        return []
+    sign = "+" if zero else ""
     words = "; ".join(
-        f"{name} {mean:+.3f} ({low:+.3f} to {high:+.3f})" for name, mean, low, high in rows
+        f"{what} {mean:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+        for what, mean, low, high in rows
     )
     return [
         Chart(
-            name="against-base",
-            title="Against base + retrieval (left of the line is better)",
-            words=f"Difference in nats per answer token, with 95 % intervals: {words}.",
+            name=name,
+            title=title,
+            words=f"{lead} 95 % intervals: {words}.",
             rows=0.9 + 0.42 * len(rows),
-            draw=lambda axes: _dots(
-                axes, rows, "difference in nats, paired, 95 % interval", zero=True
-            ),
+            draw=lambda axes: _dots(axes, rows, f"{label}, 95 % interval", zero=zero),
         )
     ]
 
 
-def _dots(
-    axes: Axes, rows: Sequence[tuple[str, float, float, float]], label: str, *, zero: bool = False
-) -> None:
+def _dots(axes: Axes, rows: Sequence[Row], label: str, *, zero: bool = False) -> None:
     for place, (_, mean, low, high) in enumerate(rows):
         colour = FIRST
         if zero:
@@ -269,9 +279,7 @@ def _forgetting(evidence: Evidence) -> list[Chart]:
     """General questions of each kind, before and after."""
     probes = [one for one in evidence.evaluation.probes if one.before]
     rows = [_row(one.kind, paired(one.after, one.before)) for one in probes]
-    return _changed(
-        "forgetting", "What it forgot (right of the line is worse)", rows, "tuned minus base"
-    )
+    return _changed("forgetting", "What it forgot (right of the line is worse)", rows)
 
 
 def _bias(evidence: Evidence) -> list[Chart]:
@@ -281,38 +289,23 @@ def _bias(evidence: Evidence) -> list[Chart]:
         for one in evidence.evaluation.bias
         if one.before
     ]
-    return _changed(
-        "bias", "How it tells people apart (right of the line is worse)", rows, "tuned minus base"
-    )
+    return _changed("bias", "How it tells people apart (right of the line is worse)", rows)
 
 
-def _changed(
-    name: str, title: str, rows: Sequence[tuple[str, float, float, float]], what: str
-) -> list[Chart]:
+def _changed(name: str, title: str, rows: Sequence[Row]) -> list[Chart]:
     """A change by kind, where above zero is worse."""
-    if not rows:
-        return []
-    return [
-        Chart(
-            name=name,
-            title=title,
-            words=f"Nats per token, {what}, with 95 % intervals: {_listed(rows)}.",
-            rows=0.9 + 0.42 * len(rows),
-            draw=lambda axes: _dots(
-                axes, rows, f"difference in nats, {what}, 95 % interval", zero=True
-            ),
-        )
-    ]
-
-
-def _row(name: str, found: Difference) -> tuple[str, float, float, float]:
-    return name, found.mean, found.low, found.high
-
-
-def _listed(rows: Sequence[tuple[str, float, float, float]]) -> str:
-    return "; ".join(
-        f"{name} {mean:+.3f} ({low:+.3f} to {high:+.3f})" for name, mean, low, high in rows
+    return _intervals(
+        name,
+        title,
+        "Nats per token, tuned minus base, with",
+        rows,
+        "difference in nats, tuned minus base",
+        zero=True,
     )
+
+
+def _row(name: str, found: Difference) -> Row:
+    return name, found.mean, found.low, found.high
 
 
 def _curve(evidence: Evidence) -> list[Chart]:
@@ -359,20 +352,13 @@ def _tasks(evidence: Evidence) -> list[Chart]:
         if score.higher_is_better
         for arm in score.arms
     ]
-    if not rows:
-        return []
-    words = "; ".join(
-        f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, value, low, high in rows
+    return _intervals(
+        "tasks",
+        "Each task by its own metric (more is better)",
+        "With",
+        rows,
+        "the task's metric",
     )
-    return [
-        Chart(
-            name="tasks",
-            title="Each task by its own metric (more is better)",
-            words=f"With 95 % intervals: {words}.",
-            rows=0.9 + 0.42 * len(rows),
-            draw=lambda axes: _dots(axes, rows, "the task's metric, 95 % interval"),
-        )
-    ]
 
 
 def _stages(evidence: Evidence) -> list[Chart]:

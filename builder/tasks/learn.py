@@ -15,7 +15,7 @@ import structlog
 from builder import aware, encode, fit
 from builder.encode import Example
 from builder.fit import Fitted
-from builder.job import Job, Report
+from builder.job import TRAINED, Job, Report
 from builder.recipes import Recipe
 from builder.split import groups_for_validation
 from builder.tasks.draw import Team
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 log = structlog.get_logger(__name__)
-
-DONE = "trained.json"  # written last into a folder: what training there did
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +53,9 @@ def several(job: Job) -> Fitted:
     rows = {ready.task.name: found for ready, found in zip(tasks, encoded(job, tasks), strict=True)}
     for name, found in rows.items() if job.recipe.compare_single else ():
         folder = single(job.work, name)
-        if not (folder / DONE).is_file():
+        if not (folder / TRAINED).is_file():
             fitted = _fit(job, found, folder, noting(job.report, f"{name} alone, to compare"))
-            write_whole(folder / DONE, json.dumps(asdict(fitted)))
+            write_whole(folder / TRAINED, json.dumps(asdict(fitted)))
     recipe = job.recipe
     together = Encoded(
         train=mixed(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import encode
-from builder.scoring import Judged, answer
+from builder.scoring import Judged, answer, wearing
 from builder.scoring import score as nats
 from builder.tasks import metrics
 from builder.tasks.prompts import messages
@@ -102,19 +101,6 @@ def losses(judged: Judged, task: Task, rows: Sequence[TaskRow]) -> list[float]:
     """Nats per token of each row's output, as the model is now."""
     prompts = [messages(task, row.input) for row in rows]
     return nats(judged, prompts, [row.output for row in rows])
-
-
-@contextmanager
-def wearing(judged: Judged, folder: Path) -> Iterator[None]:
-    """Another adapter instead of the run's own, for a while."""
-    before = judged.model.active_adapter
-    judged.model.load_adapter(folder, adapter_name="beside")
-    judged.model.set_adapter("beside")
-    try:
-        yield
-    finally:
-        judged.model.set_adapter(before)
-        judged.model.delete_adapter("beside")
 
 
 def judging(

@@ -48,10 +48,7 @@ def claimed(
     engine: Engine, rules: config.Settings, recipe: str = "qlora", **options: object
 ) -> Run:
     request(engine, rules, by="me", recipe=recipe, options=QUICK | options)
-    with engine.begin() as db:
-        run = runs.claim(db, "worker")
-    assert run is not None
-    return run
+    return tiny.claimed(engine)
 
 
 # Feedback moves an adapter that is there already; tests/builder/preference has its runs.

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from lorekeeper import settings as config
-from lorekeeper.domain import PUBLIC, Origin, Pair, PairState
-from lorekeeper.store import pairs
+from lorekeeper.domain import PUBLIC, Origin, Pair, PairState, Run
+from lorekeeper.store import pairs, runs
 
 END = "<|im_end|>"
 TEMPLATE = (
@@ -75,6 +75,14 @@ def settings(data: Path, base: Path, **train: object) -> config.Settings:
         train=config.Train.model_validate(rules | train),
         serving=config.Serving(max_tokens=8),
     )
+
+
+def claimed(engine: Engine) -> Run:
+    """The run that waits, in the hands of `worker`."""
+    with engine.begin() as db:
+        run = runs.claim(db, "worker")
+    assert run is not None
+    return run
 
 
 def approve(engine: Engine, count: int, *, scope: str = PUBLIC, start: int = 0) -> list[Pair]:

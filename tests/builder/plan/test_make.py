@@ -29,10 +29,7 @@ def rules(data: Path, base: Path, engine: Engine) -> config.Settings:
 
 def claimed(engine: Engine, rules: config.Settings, **options: object) -> Run:
     request(engine, rules, by="me", options=QUICK | options, goal=Goal.PLAN)
-    with engine.begin() as db:
-        run = runs.claim(db, "worker")
-    assert run is not None
-    return run
+    return tiny.claimed(engine)
 
 
 def planned(engine: Engine, rules: config.Settings, run: Run) -> Plan:
