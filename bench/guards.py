@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.labelled.handbook import ANSWERED, PASSAGES
-from builder import encode, evaluate, fit, recipes
+from builder import encode, fit, recipes, scoring
 from builder.dataset import Row
 from builder.guards import ask, bias, forgetting, memorisation
 from builder.guards.harm import Harm
@@ -44,7 +44,7 @@ def main(
     trained, heldout = _rows()
     with tempfile.TemporaryDirectory() as scratch:
         tuned = adapter or _trained(folder, trained, Path(scratch))
-        judged = evaluate.load_judged(folder, tuned, settings)
+        judged = scoring.load_judged(folder, tuned, settings)
         guarded = ask.asked(trained, heldout, rules)
         sides, seconds = {}, {}
         for name, asked_of in (("base", judged.base), ("tuned", judged.tuned)):

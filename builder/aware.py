@@ -19,6 +19,7 @@ from builder.dataset import Row
 from builder.library import Library
 from builder.measures.declines import declines
 from builder.recipes import Recipe
+from builder.scoring import Judged
 from lorekeeper import prompt
 from lorekeeper.domain import Arm, Passage, Sourced
 from lorekeeper.similar import Likeness, Neighbours, figures, words
@@ -126,7 +127,7 @@ def _speaks_against(passage: Passage, row: Row, library: Library) -> bool:
 
 
 def measure(
-    compared: evaluate.Compared, library: Library, heldout: Sequence[Row], *, most: int
+    judged: Judged, library: Library, heldout: Sequence[Row], *, most: int
 ) -> tuple[Sourced, ...]:
     """What base and tuned answer to at most `most` held-out questions, with the right passage and without it.
 
@@ -143,16 +144,14 @@ def measure(
             with_right.append((row, right))
             without.append((row, others))
     return tuple(
-        _measured(compared, arm, with_right, without)
+        _measured(judged, arm, with_right, without)
         for arm in (Arm.RETRIEVAL, Arm.TUNED_RETRIEVAL)
         if with_right
     )
 
 
-def _measured(
-    compared: evaluate.Compared, arm: Arm, right: Sequence[Given], others: Sequence[Given]
-) -> Sourced:
-    answers = _answers(compared, arm, [*right, *others])
+def _measured(judged: Judged, arm: Arm, right: Sequence[Given], others: Sequence[Given]) -> Sourced:
+    answers = _answers(judged, arm, [*right, *others])
     told, unsure = answers[: len(right)], answers[len(right) :]
     return Sourced(
         arm=arm,
@@ -165,9 +164,9 @@ def _measured(
     )
 
 
-def _answers(compared: evaluate.Compared, arm: Arm, given: Sequence[Given]) -> list[str]:
+def _answers(judged: Judged, arm: Arm, given: Sequence[Given]) -> list[str]:
     asked = [prompt.messages(row.question, passages=passages) for row, passages in given]
-    return evaluate.answer_as(compared, arm, asked, most=ANSWER_TOKENS)
+    return evaluate.answer_as(judged, arm, asked, most=ANSWER_TOKENS)
 
 
 def _cited(answers: Sequence[str], given: Sequence[Given]) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from builder.encode import IGNORED
+from builder.encode import IGNORED, alike
 
 Row = Mapping[str, Sequence[int]]  # input_ids and labels, of one length
 
@@ -67,12 +67,7 @@ def _shared(rows: Sequence[Row]) -> int:
 
     A prompt's last token is never shared: it says the first of the answer, and that is the row's own.
     """
-    first = rows[0]["input_ids"]
-    most = min(_prompt(row) for row in rows) - 1
-    for place in range(most):
-        if any(row["input_ids"][place] != first[place] for row in rows):
-            return place
-    return max(0, most)
+    return alike([row["input_ids"] for row in rows], min(_prompt(row) for row in rows) - 1)
 
 
 def _prompt(row: Row) -> int:

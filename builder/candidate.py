@@ -18,16 +18,15 @@ from sqlalchemy import Engine
 
 from builder import evaluate
 from builder.dataset import Row
-from builder.evaluate import Judged
 from builder.library import Library
-from builder.scoring import load_base, load_served, wearing
+from builder.scoring import Judged, load_base, load_judged, load_served, wearing
 from builder.weights import ADAPTER, MODEL
 from lorekeeper import identity
 from lorekeeper.artifacts import ArtifactStore
 from lorekeeper.domain import Adapter, AdapterKind, Arm
 from lorekeeper.errors import BadInput
 from lorekeeper.settings import Settings
-from lorekeeper.store import adapters, deployments, reading
+from lorekeeper.store import deployments, reading
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +67,7 @@ def judged(base: Path, work: Path, settings: Settings) -> Judged:
         BadInput: what was trained changes nothing.
     """
     if kind_of(work) is AdapterKind.ADAPTER:
-        tuned = evaluate.load_judged(base, work / ADAPTER, settings)
+        tuned = load_judged(base, work / ADAPTER, settings)
         _refuse_idle(tuned.model)
         return tuned
     before = load_base(base, settings)
@@ -92,8 +91,7 @@ def loss_of_served(
     """
     artifacts = ArtifactStore(settings.store.data)
     with reading(engine) as db:
-        current = deployments.current(db)
-        served = adapters.get(db, current.adapter_id) if current and current.adapter_id else None
+        served = deployments.served(db)
     if served is None or served.base_model != base_model:
         return None
     about = artifacts.manifest(served.folder).get("trained_on", {})

@@ -34,7 +34,6 @@ from lorekeeper.paired import paired
 from lorekeeper.prompt import Turn
 from lorekeeper.quantities import size
 from lorekeeper.settings import Settings
-from lorekeeper.store import datasets
 from lorekeeper.text import token_f1
 
 if TYPE_CHECKING:
@@ -96,11 +95,10 @@ def compare(
     """
     version = freeze(engine, settings, by=by)
     folder = ArtifactStore(settings.store.data).open(version.folder)
-    train, heldout = dataset.read(folder, datasets.TRAIN), dataset.read(folder, datasets.HELDOUT)
+    train, heldout = dataset.read_both(folder)
     if not heldout:
         raise BadInput("No question is held out yet.", fix="Approve more answers first.")
-    newest = sorted(heldout, key=lambda row: row.answer_ts, reverse=True)
-    questions = newest[: settings.train.evaluation_questions]
+    questions = dataset.newest(heldout, settings.train.evaluation_questions)
     report("looking up passages")
     asked = _Asked.of(questions, open_library(engine, settings, train, heldout))
     found, unusable = [], {}

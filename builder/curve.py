@@ -19,6 +19,7 @@ from builder.dataset import Row
 from builder.job import Job
 from builder.plan.make import dialled
 from builder.power_law import Forecast
+from builder.scoring import load_judged
 from lorekeeper import identity
 from lorekeeper.artifacts import write_whole
 from lorekeeper.domain import Arm, Progress, Run
@@ -138,7 +139,7 @@ def _base_loss(job: Job, folder: Path) -> float:
     """The base with retrieval: what training starts from."""
     done = folder / "base.json"
     if not done.is_file():
-        judged = evaluate.load_judged(job.base, None, job.settings)
+        judged = load_judged(job.base, None, job.settings)
         losses = evaluate.losses(judged, Arm.RETRIEVAL, job.heldout, job.library)
         write_whole(done, json.dumps(losses))
     found = json.loads(done.read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,16 @@ def read(folder: Path, split: str) -> list[Row]:
     text = (folder / FILES[split]).read_text(encoding="utf-8")
     # Not splitlines(): an answer may hold U+2028, which JSON leaves as it is.
     return [_row(json.loads(line)) for line in text.split("\n") if line]
+
+
+def read_both(folder: Path) -> tuple[list[Row], list[Row]]:
+    """The rows to train on, and those that are held out."""
+    return read(folder, TRAIN), read(folder, HELDOUT)
+
+
+def newest(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most so many rows, those with the newest answers first."""
+    return sorted(rows, key=lambda row: row.answer_ts, reverse=True)[:most]
 
 
 def line_of(row: Row) -> dict[str, Any]:

@@ -74,6 +74,12 @@ def fitting(examples: Sequence[Example], most: int) -> tuple[list[Example], list
     return fit, long
 
 
+def alike(rows: Sequence[Sequence[int]], most: int) -> int:
+    """How many ids all rows begin with, `most` at the most."""
+    differs = (place for place in range(most) if len({row[place] for row in rows}) > 1)
+    return next(differs, max(0, most))
+
+
 def prompt_ids(messages: Sequence[Turn], tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Token ids of the conversation up to the answer.
 

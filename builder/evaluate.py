@@ -1,18 +1,15 @@
 """A base and what became of it, and held-out questions, in; every arm's scores and every guard's, out.
 
-Everything is scored at the precision that is served, first of the base, then of the tuned model, so
-that two models of their own need not be in memory at once. What was finished is kept in the run's
-folder: an evaluation that was killed goes on.
+Everything is scored at the precision that is served, first of the base, then of what was trained. What
+was finished is kept in the run's folder: an evaluation that was killed goes on.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from builder.dataset import Row
 from builder.guards import ask
@@ -20,61 +17,16 @@ from builder.kept import Kept
 from builder.library import Library
 from builder.measures.measure import measure
 from builder.meter import Meter, Report
-from builder.scoring import Judged, Written, answer, load_base, score, write
+from builder.scoring import Judged, Written, answer, score, write
 from lorekeeper import prompt
 from lorekeeper.domain import Arm, ArmScore, Evaluation, Passage, said_when
 from lorekeeper.prompt import Turn
-from lorekeeper.settings import Settings, Train
+from lorekeeper.settings import Train
 from lorekeeper.text import token_f1
-
-__all__ = [
-    "Compared",
-    "Judged",
-    "Report",
-    "TwoModels",
-    "answer",
-    "answer_as",
-    "evaluate",
-    "load_judged",
-    "losses",
-    "prompt_for",
-    "score",
-]
 
 SHOTS = 3  # pairs that the prompted arm is shown
 TUNED = frozenset({Arm.TUNED, Arm.TUNED_RETRIEVAL})
 WITH_PASSAGES = frozenset({Arm.RETRIEVAL, Arm.TUNED_RETRIEVAL})
-
-
-class Compared(Protocol):
-    """A base and what became of it, each there while it is asked."""
-
-    @property
-    def precision(self) -> str: ...
-
-    def base(self) -> AbstractContextManager[Judged]: ...
-
-    def tuned(self) -> AbstractContextManager[Judged]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwoModels:
-    """A base and a tuned model in folders of their own; one is in memory at a time."""
-
-    load: Callable[[Path], Judged]
-    base_folder: Path
-    tuned_folder: Path
-    precision: str
-
-    @contextmanager
-    def base(self) -> Iterator[Judged]:
-        yield self.load(self.base_folder)
-        _free()
-
-    @contextmanager
-    def tuned(self) -> Iterator[Judged]:
-        yield self.load(self.tuned_folder)
-        _free()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,19 +52,8 @@ class _Asked:
         return len(self.heldout) + self.generate
 
 
-def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
-    """The base as it is served, never quantised for this, with the adapter on it if there is one."""
-    from peft import PeftModel
-
-    judged = load_base(base, settings)
-    if adapter is None:
-        return judged
-    tuned = PeftModel.from_pretrained(judged.model, adapter, adapter_name="new")
-    return replace(judged, model=tuned.to(judged.model.device).eval())
-
-
 def evaluate(
-    compared: Compared,
+    judged: Judged,
     library: Library,
     heldout: Sequence[Row],
     *,
@@ -132,8 +73,8 @@ def evaluate(
     guarded = ask.asked(trained, heldout, rules)
     meter = Meter(report=report, of=len(Arm) * asked.rows + 2 * guarded.rows)
     sides = [
-        _side(compared.base(), "base", asked, guarded, Kept(work), Kept(shared), meter),
-        _side(compared.tuned(), "tuned", asked, guarded, Kept(work), Kept(work), meter),
+        _side(judged.base(), "base", asked, guarded, Kept(work), Kept(shared), meter),
+        _side(judged.tuned(), "tuned", asked, guarded, Kept(work), Kept(work), meter),
     ]
     (_, before), (_, after) = sides
     done = {arm: scored for arms, _ in sides for arm, scored in arms.items()}
@@ -143,7 +84,7 @@ def evaluate(
         conversations=tuple(row.conversation for row in heldout),
         times=tuple(said_when(row.answer_ts) for row in heldout),
         arms=tuple(_arm(arm, done[arm], asked, library) for arm in Arm),
-        precision=compared.precision,
+        precision=judged.precision,
         probes=ask.probes(before, after),
         bias=ask.leanings(guarded, before, after),
         memorised=ask.memorised(guarded, before, after),
@@ -166,16 +107,15 @@ def _side(
         scored = {arm: _scored(judged, arm, asked, work, meter) for arm in arms}
         with meter.part(guarded.rows):
             side = ask.ask(judged, name, guarded, work, shared, meter)
-        del judged  # a model of its own leaves the memory before the other one comes
     return scored, side
 
 
 def answer_as(
-    compared: Compared, arm: Arm, prompts: Sequence[Sequence[Turn]], *, most: int | None = None
+    judged: Judged, arm: Arm, prompts: Sequence[Sequence[Turn]], *, most: int | None = None
 ) -> list[str]:
     """Greedy answers of one arm, of at most `most` tokens."""
-    with compared.tuned() if arm in TUNED else compared.base() as judged:
-        return answer(judged, prompts, most=most)
+    with judged.tuned() if arm in TUNED else judged.base() as asked:
+        return answer(asked, prompts, most=most)
 
 
 def losses(judged: Judged, arm: Arm, rows: Sequence[Row], library: Library) -> list[float]:
@@ -241,12 +181,3 @@ def _arm(arm: Arm, scored: _Scored, asked: _Asked, library: Library) -> ArmScore
         answers=tuple(told),
         measures=found,
     )
-
-
-def _free() -> None:
-    """Give back the memory of a model that is not asked any more."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

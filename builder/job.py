@@ -60,7 +60,7 @@ def open_job(engine: Engine, settings: Settings, run_id: int, worker: str) -> Jo
     trackers.refuse_missing(settings.train.trackers)
     report(Progress(stage=Stage.PREPARING, note="reading the dataset and the index"))
     folder = ArtifactStore(settings.store.data).open(frozen.folder)
-    train, heldout = dataset.read(folder, datasets.TRAIN), dataset.read(folder, datasets.HELDOUT)
+    train, heldout = dataset.read_both(folder)
     library = open_library(engine, settings, train, heldout)
     work = settings.store.data / "runs" / str(run_id)
     work.mkdir(parents=True, exist_ok=True)
@@ -86,6 +86,11 @@ def heed(run: Run) -> None:
             f"Run {run.id} was cancelled by {run.cancel_requested_by}.",
             fix="What was trained so far is kept; retrain starts anew.",
         )
+
+
+def evaluating(report: Report, done: int, of: int, what: str) -> None:
+    """Tell how far the comparison is; raises Cancelled where somebody asked for it to stop."""
+    heed(report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what)))
 
 
 def _use_threads(count: int) -> None:

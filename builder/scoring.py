@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,17 @@ def load_base(base: Path, settings: Settings) -> Judged:
         precision=precision,
         max_tokens=settings.serving.max_tokens,
     )
+
+
+def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
+    """The base as it is served, never quantised for this, with the adapter on it if there is one."""
+    from peft import PeftModel
+
+    judged = load_base(base, settings)
+    if adapter is None:
+        return judged
+    tuned = PeftModel.from_pretrained(judged.model, adapter, adapter_name="new")
+    return replace(judged, model=tuned.to(judged.model.device).eval())
 
 
 def load_served(folder: Path, precision: str) -> Any:
@@ -193,9 +204,8 @@ def _shared(batch: Sequence[encode.Example]) -> int:
     if len(batch) < 2:
         return 0
     most = min(len(row.input_ids) - row.learned for row in batch) - 1
-    first, last = min(row.input_ids for row in batch), max(row.input_ids for row in batch)
-    alike = next((n for n in range(most) if first[n] != last[n]), most)
-    return alike if alike >= SHARED else 0
+    count = encode.alike([row.input_ids for row in batch], most)
+    return count if count >= SHARED else 0
 
 
 def _written(judged: Judged, ids: Sequence[list[int]], most: int, alive: Alive) -> list[Written]:

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from builder import fit
-from builder.evaluate import Judged
 from builder.fit import ADAPTER, Fitted
 from builder.job import TRAINED, Job
-from builder.scoring import wearing
+from builder.scoring import Judged, wearing
 from builder.tasks import scoring
 from builder.tasks.learn import encoded, noting, replayed, tasks_of
 from builder.tasks.ready import Ready

@@ -24,6 +24,7 @@ from builder import (
     aware,
     candidate,
     curve,
+    dataset,
     evaluate,
     gate,
     instruction,
@@ -33,7 +34,7 @@ from builder import (
     stages,
 )
 from builder.fit import ADAPTER, BEST, MODEL, START, Fitted
-from builder.job import TRAINED, Job, heed, open_job
+from builder.job import TRAINED, Job, evaluating, open_job
 from builder.launch import processes
 from builder.plan.make import settle
 from builder.report import card, energy, evidence, extremes, provenance
@@ -87,7 +88,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     if recorded is not None:
         return recorded
     job = open_job(engine, settings, run_id, worker)
-    base, work, heldout, library = job.base, job.work, job.heldout, job.library
+    base, work, library = job.base, job.work, job.library
     drawn = curve.kept_in(job)
     artifacts = ArtifactStore(settings.store.data)
 
@@ -107,8 +108,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
     # Compare all arms at the precision that is served, and judge.
     trained_on = identity.of(base, settings.store.data)
     judged = candidate.judged(base, work, settings)
-    newest = sorted(heldout, key=lambda row: row.answer_ts, reverse=True)
-    questions = newest[: settings.train.evaluation_questions]
+    questions = dataset.newest(job.heldout, settings.train.evaluation_questions)
     scores = evaluate.evaluate(
         judged,
         library,
@@ -117,7 +117,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
         trained=job.train,
         work=work / "evaluation",
         shared=settings.store.data / "guards" / trained_on.short,
-        report=lambda done, of, what: _evaluating(job.report, done, of, what),
+        report=lambda done, of, what: evaluating(job.report, done, of, what),
     )
     scores = of_tasks.evaluated(scores, judged, job)
     sourced = aware.measure(judged, library, questions, most=settings.train.sourced_answers)
@@ -148,7 +148,7 @@ def run(engine: Engine, settings: Settings, run_id: int, worker: str) -> Adapter
             scores,
             questions,
             settings.judge,
-            lambda done, of: _evaluating(job.report, done, of, "asking the judge"),
+            lambda done, of: evaluating(job.report, done, of, "asking the judge"),
         ),
     )
     kind = candidate.kind_of(work)
@@ -219,11 +219,6 @@ def _full_disk_is_said(work: Path) -> Iterator[None]:
             raise
         with full_disk_is_said(work):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-
-
-def _evaluating(report: Callable[[Progress], Run], done: int, of: int, what: str) -> None:
-    """Tell how far the comparison is; raises Cancelled where somebody asked for it to stop."""
-    heed(report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what)))
 
 
 def _rank(adapter: Path) -> int:

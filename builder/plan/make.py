@@ -223,5 +223,4 @@ def _again(recipe: Recipe) -> float:
 def _is_rivalled(job: Job) -> bool:
     """Whether the adapter that is served is scored as well."""
     with reading(job.engine) as db:
-        current = deployments.current(db)
-    return current is not None and current.adapter_id is not None
+        return deployments.served(db) is not None

@@ -21,7 +21,7 @@ from builder.dataset import Row
 from builder.encode import Example
 from builder.guards import forgetting
 from builder.job import Job
-from builder.scoring import Judged, answer, score
+from builder.scoring import Judged, answer, load_judged, score
 from lorekeeper.domain import Arm, Progress, Run, Stage
 from lorekeeper.prompt import Turn, messages
 
@@ -99,7 +99,7 @@ def judge(job: Job, adapter: Path) -> Evaluated:
     Where it left a whole model, the base is asked: it is as large.
     """
     began = time.monotonic()
-    judged = evaluate.load_judged(job.base, adapter if adapter.is_dir() else None, job.settings)
+    judged = load_judged(job.base, adapter if adapter.is_dir() else None, job.settings)
     loaded = time.monotonic() - began
     questions = list(job.heldout)[:: max(1, len(job.heldout) // QUESTIONS)][:QUESTIONS]
     general = forgetting.questions(forgetting.KINDS[0], GENERAL)

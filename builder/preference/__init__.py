@@ -24,7 +24,7 @@ from lorekeeper.artifacts import ArtifactStore, write_whole
 from lorekeeper.domain import DatasetVersion, Preference, Progress, Stage
 from lorekeeper.errors import BadInput
 from lorekeeper.settings import Settings
-from lorekeeper.store import datasets, reading
+from lorekeeper.store import reading
 from lorekeeper.store.rows import plain, revive
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ def refuse_unready(
     if recipe.way != "feedback":
         return
     folder = ArtifactStore(settings.store.data).open(version.folder)
-    train, heldout = (dataset.read(folder, side) for side in (datasets.TRAIN, datasets.HELDOUT))
+    train, heldout = dataset.read_both(folder)
     with reading(engine) as db:
         start.chosen(db, base, recipe)
         rows.collect(db, settings, recipe, train, heldout)

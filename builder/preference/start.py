@@ -85,8 +85,7 @@ def chosen(db: Connection, base: str, recipe: Recipe) -> Adapter:
                 fix="Name one of this base in starts_from, or leave it empty.",
             )
         return adapter
-    current = deployments.current(db)
-    served = adapters.get(db, current.adapter_id) if current and current.adapter_id else None
+    served = deployments.served(db)
     known = [*adapters.all(db), *([served] if served else [])]
     fitting = [one for one in known if _fits(one, base)]
     if not fitting:

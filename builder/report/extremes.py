@@ -16,7 +16,8 @@ from builder.report.evidence import Told, nats
 from lorekeeper.domain import Arm, Evaluation
 
 if TYPE_CHECKING:
-    from builder.evaluate import Judged, Report
+    from builder.meter import Report
+    from builder.scoring import Judged
 
 
 def told(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from builder.evaluate import load_judged
+from builder.scoring import load_judged
 from builder.tasks.metrics import NONE, understood
 from builder.tasks.prompts import messages
 from builder.tasks.scoring import answers

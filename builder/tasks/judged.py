@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from builder import stages
-from builder.evaluate import Judged
 from builder.fit import ADAPTER
-from builder.job import Job
+from builder.job import Job, evaluating
+from builder.scoring import Judged
 from builder.tasks import scoring, skilled, verdict
 from builder.tasks.learn import single, tasks_of
 from builder.tasks.ready import WAYS, Ready
 from builder.tasks.scoring import Single
 from lorekeeper.artifacts import ArtifactStore
-from lorekeeper.domain import Asked, Evaluation, Progress, Stage, Stages, Verdict
+from lorekeeper.domain import Asked, Evaluation, Stages, Verdict
 from lorekeeper.store import reading
 
 
@@ -32,7 +32,7 @@ def evaluated(evaluation: Evaluation, judged: Judged, job: Job) -> Evaluation:
         most=job.recipe.judged_rows,
         longest=job.recipe.max_tokens,
         singles=singles if job.recipe.way == "multitask" else {},
-        tell=lambda done, of, what: _tell(job, done, of, what),
+        tell=lambda done, of, what: evaluating(job.report, done, of, what),
     )
     return replace(evaluation, tasks=scores)
 
@@ -81,7 +81,3 @@ def _kept(found: Stages) -> list[str]:
         f" (95 % interval {one.low:+.3f} to {one.high:+.3f}; above 0 is forgetting)."
         for one in found.transfers
     ]
-
-
-def _tell(job: Job, done: int, of: int, what: str) -> None:
-    job.report(Progress(stage=Stage.EVALUATING, step=done, steps=of, note=what))

@@ -95,6 +95,12 @@ def to_hold(db: Connection) -> list[Adapter]:
     ]
 
 
+def served(db: Connection) -> Adapter | None:
+    """What was deployed last; None: the base."""
+    now = current(db)
+    return adapter_rows.get(db, now.adapter_id) if now and now.adapter_id else None
+
+
 def whole(db: Connection) -> Adapter | None:
     """The whole model that is served in the base's place; None: the base is, with or without an adapter."""
     served = (row for row in history(db, limit=None) if row.error is None)

@@ -1,9 +1,8 @@
-"""An evaluation goes on where it was killed, stops where it is cancelled, and holds one model at a time."""
+"""An evaluation goes on where it was killed, and stops where it is cancelled."""
 
 from __future__ import annotations
 
-import gc
-import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 import tiny
 from sqlalchemy import Engine
 
-from builder import dataset, evaluate, scoring
+from builder import candidate, dataset, evaluate, scoring
 from builder.library import Library, open_library
 from builder.retrain import request
 from builder.scoring import Judged
@@ -57,31 +56,15 @@ def given(data: Path, base: Path, engine: Engine) -> tuple[Library, Any, Setting
     return open_library(engine, settings, train, heldout), (train, heldout), settings
 
 
-def two(folder: Path, loads: list[str] | None = None) -> evaluate.TwoModels:
-    """The same folder as base and as tuned model; what is loaded is noted."""
-    alive: list[weakref.ref[Any]] = []
-
-    def loaded(path: Path) -> Judged:
-        gc.collect()
-        assert not [one for one in alive if one() is not None], "two models at once"
-        made = load(path)
-        alive.append(weakref.ref(made.model))
-        if loads is not None:
-            loads.append(str(path))
-        return made
-
-    return evaluate.TwoModels(
-        load=loaded, base_folder=folder, tuned_folder=folder, precision="float32"
-    )
+@pytest.fixture
+def alike(judged: Judged) -> Judged:
+    """A model that was trained whole and is still its base."""
+    return replace(judged, model=candidate.Whole(judged.model, judged.model))
 
 
-def test_two_models_are_compared_one_after_the_other(base: Path, given: Any) -> None:
+def test_a_model_that_is_its_base_is_neither_better_nor_worse(alike: Judged, given: Any) -> None:
     library, (train, heldout), settings = given
-    loads: list[str] = []
-    found = evaluate.evaluate(
-        two(base, loads), library, heldout, rules=settings.train, trained=train
-    )
-    assert len(loads) == 2
+    found = evaluate.evaluate(alike, library, heldout, rules=settings.train, trained=train)
     assert found.arm(Arm.TUNED).nll == pytest.approx(found.arm(Arm.BASE).nll)
     assert {probe.kind: probe.before for probe in found.probes} == {
         probe.kind: pytest.approx(probe.after) for probe in found.probes
@@ -93,7 +76,7 @@ def test_two_models_are_compared_one_after_the_other(base: Path, given: Any) -> 
 
 
 def test_what_was_finished_before_a_kill_is_not_done_again(
-    base: Path, given: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alike: Judged, given: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library, (train, heldout), settings = given
     folders = {"work": tmp_path / "work", "shared": tmp_path / "shared"}
@@ -106,17 +89,17 @@ def test_what_was_finished_before_a_kill_is_not_done_again(
 
     with pytest.raises(Stopped):
         evaluate.evaluate(
-            two(base), library, heldout, rules=settings.train, trained=train,
+            alike, library, heldout, rules=settings.train, trained=train,
             report=killed_at_memory, **folders,
         )  # fmt: skip
     again: list[tuple[int, int, str]] = []
     found = evaluate.evaluate(
-        two(base), library, heldout, rules=settings.train, trained=train,
+        alike, library, heldout, rules=settings.train, trained=train,
         report=lambda *told: again.append(told), **folders,
     )  # fmt: skip
     assert again[0][2] == "tuned: scoring training rows"
     assert again[-1][0] == again[-1][1]
-    whole = evaluate.evaluate(two(base), library, heldout, rules=settings.train, trained=train)
+    whole = evaluate.evaluate(alike, library, heldout, rules=settings.train, trained=train)
     seconds = {"seconds"}
     for arm in Arm:
         assert found.arm(arm).nll == pytest.approx(whole.arm(arm).nll)
@@ -125,14 +108,14 @@ def test_what_was_finished_before_a_kill_is_not_done_again(
 
 
 def test_what_is_true_of_the_base_is_measured_once_for_all_runs(
-    base: Path, given: Any, tmp_path: Path
+    alike: Judged, given: Any, tmp_path: Path
 ) -> None:
     library, (train, heldout), settings = given
     said: list[str] = []
     for run in ("1", "2"):
         said.clear()
         evaluate.evaluate(
-            two(base), library, heldout, rules=settings.train, trained=train,
+            alike, library, heldout, rules=settings.train, trained=train,
             work=tmp_path / run, shared=tmp_path / "shared",
             report=lambda done, of, what: said.append(what),
         )  # fmt: skip

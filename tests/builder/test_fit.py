@@ -15,7 +15,7 @@ import pytest
 import torch
 from fitting import QUICK, WORDS, examples, fitted
 
-from builder import batches, encode, evaluate, fit, trainer, weights
+from builder import batches, encode, fit, scoring, trainer, weights
 from builder.halving import as_it_fits, halve, smaller
 from builder.recipes import Recipe
 from builder.watch import WINDOW, Watch
@@ -245,8 +245,8 @@ def test_a_trained_model_stops_at_the_end_of_its_turn(base: Path, tmp_path: Path
             input_ids=torch.tensor([asked]), max_new_tokens=40, do_sample=False
         )[0, len(asked) :]
     assert WORDS.decode(written) == "Yes.<|im_end|>"
-    judged = evaluate.Judged(model=model, tokenizer=WORDS, precision="float32", max_tokens=40)
-    assert evaluate.answer(judged, [prompt.messages("How do I set x?")]) == ["Yes."]
+    judged = scoring.Judged(model=model, tokenizer=WORDS, precision="float32", max_tokens=40)
+    assert scoring.answer(judged, [prompt.messages("How do I set x?")]) == ["Yes."]
 
 
 def test_losses_go_to_a_tracker_that_was_asked_for(base: Path, tmp_path: Path) -> None:

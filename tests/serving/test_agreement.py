@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.rig.pulled import pulled
-from builder import evaluate
+from builder import scoring
 from lorekeeper import prompt
 from serving.local import LocalModel
 
@@ -30,7 +30,7 @@ def test_the_served_answer_is_the_trainers(
 
     folder = make_adapter(seed)
     base = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
-    judged = evaluate.Judged(
+    judged = scoring.Judged(
         model=PeftModel.from_pretrained(base, folder).eval(),
         tokenizer=AutoTokenizer.from_pretrained(tiny),
         precision="float32",
@@ -38,7 +38,7 @@ def test_the_served_answer_is_the_trainers(
     )
     served = LocalModel(tiny, dtype="float32", window=256)
     served.load("v1", folder)
-    for messages, expected in zip(ASKED, evaluate.answer(judged, ASKED), strict=True):
+    for messages, expected in zip(ASKED, scoring.answer(judged, ASKED), strict=True):
         wanted = served.prepare(
             name="v1", messages=messages, max_tokens=WORDS, temperature=0.0, stops=()
         )

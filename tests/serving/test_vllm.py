@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, update
 
 from bench.rig import taught
-from builder import evaluate
+from builder import scoring
 from builder.merge import merge
 from lorekeeper import identity, models, prompt
 from lorekeeper.artifacts import ArtifactStore
@@ -140,15 +140,15 @@ def test_the_served_answer_is_the_trainers_or_as_likely(vllm: Up, tmp_path: Path
     served = [_served(vllm.url, messages) for messages in asked]
     loading.unload(vllm.url, "noise")
     base = AutoModelForCausalLM.from_pretrained(vllm.model, dtype=torch.float32)
-    judged = evaluate.Judged(
+    judged = scoring.Judged(
         model=PeftModel.from_pretrained(base, folder).eval(),
         tokenizer=AutoTokenizer.from_pretrained(vllm.model),
         precision="float32",
         max_tokens=64,
     )
-    own = evaluate.answer(judged, asked)
+    own = scoring.answer(judged, asked)
     if served != own:
-        losses = evaluate.score(judged, asked, served), evaluate.score(judged, asked, own)
+        losses = scoring.score(judged, asked, served), scoring.score(judged, asked, own)
         for theirs, ours in zip(*losses, strict=True):
             assert theirs <= ours + 0.05  # nats a token
 
@@ -195,17 +195,17 @@ def test_a_merged_model_runs_in_the_bases_place_and_the_base_comes_back(
     served = [_served(vllm.url, asked[0], "base")]
     vllm.running.run(None, threading.Event())
     assert _served(vllm.url, asked[0], "base") == base
-    judged = evaluate.Judged(
+    judged = scoring.Judged(
         model=AutoModelForCausalLM.from_pretrained(merged).float().eval(),
         tokenizer=AutoTokenizer.from_pretrained(merged),
         precision="float32",
         max_tokens=64,
     )
     assert served[0] != base
-    own = evaluate.answer(judged, asked)
+    own = scoring.answer(judged, asked)
     if served != own:
         assert (
-            evaluate.score(judged, asked, served)[0] <= evaluate.score(judged, asked, own)[0] + 0.05
+            scoring.score(judged, asked, served)[0] <= scoring.score(judged, asked, own)[0] + 0.05
         )
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from builder import evaluate, fit, recipes, stages, train
+from builder import fit, recipes, scoring, stages, train
 from builder.job import Job
 from builder.retrain import request
 from builder.tasks import judged as of_tasks
@@ -102,7 +102,7 @@ def judged(job: Job) -> Evaluation:
     """Trained, and with what the way has to show."""
     train.WAYS[job.recipe.way](job)
     empty = Evaluation(questions=(), references=(), conversations=(), arms=(), precision="float32")
-    model = evaluate.load_judged(job.base, job.work / fit.ADAPTER, job.settings)
+    model = scoring.load_judged(job.base, job.work / fit.ADAPTER, job.settings)
     return of_tasks.evaluated(empty, model, job)
 
 
