@@ -13,6 +13,7 @@ from statistics import NormalDist
 
 from builder.guards import bias, forgetting, memorisation, overfitting
 from builder.guards.harm import Harm
+from builder.preference.told import told
 from lorekeeper.domain import Arm, Evaluation, Outcome, Verdict
 from lorekeeper.paired import Difference, holm, paired
 from lorekeeper.settings import Train
@@ -154,7 +155,12 @@ def _learned_by_heart(evaluation: Evaluation) -> list[Finding]:
 
 def _remarks(evaluation: Evaluation) -> list[str]:
     """What people should know, and what decides nothing."""
-    return [*_recited(evaluation), *_placeholders(evaluation), *_overfitted(evaluation)]
+    return [
+        *_recited(evaluation),
+        *_placeholders(evaluation),
+        *_overfitted(evaluation),
+        *(told(evaluation.preference) if evaluation.preference else []),
+    ]
 
 
 def _recited(evaluation: Evaluation) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builder import aware, effort, fit, shape, split, weights
+from builder import aware, effort, fit, preference, shape, split, weights
 from builder.effort import Choice, Facts
 from builder.encode import Example
 from builder.guards import ask
@@ -72,7 +72,7 @@ def dialled(job: Job) -> Settled:
     counted = rows.count(learned, job.recipe.max_tokens)
     built = shape.of(job.base)
     facts = Facts(
-        rows=len(counted.fitting),
+        rows=len(counted.fitting) // job.recipe.rows_each,
         answer_tokens=counted.answer_tokens,
         shape=built,
         most_rank=job.settings.serving.max_lora_rank,
@@ -102,9 +102,10 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
             judged = probe.judge(job, Path(scratch) / fit.ADAPTER)
         needs = replace(needs, device=_calibrated(job, needs, trained))
         fits.refuse_memory(job.recipe, needs, longest=counted.longest)
-    steps = fit.steps_of(len(counted.fitting), job.recipe)
+    drawn = len(counted.fitting) // job.recipe.rows_each
+    steps = fit.steps_of(drawn, job.recipe)
     return Plan(
-        rows=len(counted.fitting),
+        rows=drawn,
         prompt_tokens=counted.prompt_tokens,
         answer_tokens=counted.answer_tokens,
         lengths=counted.lengths,
@@ -132,6 +133,8 @@ def _examples(job: Job) -> tuple[list[Example], list[Example]]:
 
     if job.recipe.way in WAYS:
         return learn.rows_of(job)
+    if job.recipe.way == "feedback":
+        return preference.examples(job), []
     tokenizer = AutoTokenizer.from_pretrained(job.base)
     made = aware.examples(job.train, job.recipe, job.library, tokenizer)
     held = split.for_validation(job.train, share=job.recipe.validation, seed=job.recipe.seed)
@@ -184,11 +187,12 @@ def _seconds(
     """By stage, from what the probe measured. Stopping early would save some of it."""
     job, recipe, rows_ = settled.job, settled.job.recipe, settled.counted.fitting
     one_pass = sum(trained.seconds(len(row.input_ids)) for row in rows_)
-    passes = steps * recipe.batch_size * recipe.accumulation / len(rows_)
+    passes = steps * recipe.batch_size * recipe.accumulation * recipe.rows_each / len(rows_)
     one_check = sum(trained.seconds(len(row.input_ids)) for row in settled.validating) / FORTH
     return {
         "loading": trained.load_seconds + judged.load_seconds,
         "training": one_pass * passes * _again(recipe),
+        "thinking beforehand": one_pass / FORTH if recipe.way == "feedback" else 0.0,
         "validation": one_check * passes * fit.VALIDATIONS,
         "checkpoints": trained.checkpoint_seconds * (1 + steps // recipe.checkpoint_steps),
         **_to_judge(job, judged),

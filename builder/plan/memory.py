@@ -59,7 +59,7 @@ class Needs:
 
     def batch(self, recipe: Recipe) -> Batch:
         """The longest rows together; the shortest, where `max_tokens` would leave out all."""
-        size = recipe.batch_size
+        size = recipe.batch_size * recipe.rows_each
         fitting = [row for row in self.rows if len(row.input_ids) <= recipe.max_tokens]
         largest = fitting[-size:] or self.rows[:size]
         longest = max(len(row.input_ids) for row in largest)

@@ -78,8 +78,8 @@ def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
         began = time.monotonic()
         model = fit.load(job.base, job.recipe)
         loaded = time.monotonic() - began
-        short = fit.steps_of(len(rows), job.recipe) < SHORT
-        drawn = _drawn(rows, job.recipe.batch_size, short=short)
+        short = fit.steps_of(len(rows) // job.recipe.rows_each, job.recipe) < SHORT
+        drawn = _drawn(rows, job.recipe.batch_size * job.recipe.rows_each, short=short)
         timed = [_timed(job, model, some, warm=number > 0) for number, some in enumerate(drawn)]
         fit.save(model, scratch)
     longest_last = sorted(timed, key=lambda one: one.tokens)
@@ -142,7 +142,8 @@ def _timed(job: Job, model: Any, rows: Sequence[Example], *, warm: bool) -> _Tim
     recipe = job.recipe.model_copy(
         update={
             "accumulation": 1, "epochs": 1.0, "learning_rate": RATE, "warmup": 0.0,
-            "checkpoint_steps": len(rows) + 1,
+            "checkpoint_steps": len(rows) + 1, "batch_size": job.recipe.batch_size * job.recipe.rows_each,
+            "packing": job.recipe.packing and job.recipe.rows_each == 1,
         }
     )  # fmt: skip
     told: list[float] = []
@@ -162,7 +163,7 @@ def _timed(job: Job, model: Any, rows: Sequence[Example], *, warm: bool) -> _Tim
     first = 0 if warm else min(1, steps - 1)  # the step that warms up is not counted
     return _Timed(
         tokens=round(sum(len(row.input_ids) for row in rows) / len(rows)),
-        row=(ends[-1] - ends[first]) / (steps - first) / min(job.recipe.batch_size, len(rows)),
+        row=(ends[-1] - ends[first]) / (steps - first) / min(recipe.batch_size, len(rows)),
         saving=ended - ends[-1],
         steps=steps,
     )

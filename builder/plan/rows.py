@@ -52,7 +52,8 @@ def count(examples: Sequence[Example], most: int) -> Counted:
 
 def _why(row: Example, most: int) -> str:
     size = len(row.input_ids)
+    what = f"pair {row.pair_id}" if row.pair_id else "an answer with a thumb"
     return (
-        f"pair {row.pair_id} has {size:,} tokens ({size - row.learned:,} of the prompt, "
+        f"{what} has {size:,} tokens ({size - row.learned:,} of the prompt, "
         f"{row.learned:,} of the answer), and max_tokens is {most:,}"
     )

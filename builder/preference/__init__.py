@@ -14,10 +14,11 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Engine
 
-from builder import dataset, fit
+from builder import dataset, encode, fit
 from builder.fit import Fitted
 from builder.job import Job
 from builder.preference import encoded, rows, start
+from builder.preference.encoded import Encoded
 from builder.preference.rows import Collected
 from builder.recipes import Recipe
 from lorekeeper.artifacts import ArtifactStore, write_whole
@@ -39,8 +40,6 @@ def train(job: Job) -> Fitted:
     Raises:
         BadInput: there is too little to learn from, or no adapter to start from.
     """
-    from transformers import AutoTokenizer
-
     from builder.preference.measure import measure, think
     from builder.preference.trainer import move
 
@@ -50,15 +49,8 @@ def train(job: Job) -> Fitted:
     made = encoded.kept(job.work)
     model = begun.load(job.base, job.recipe)
     if made is None:
-        tokenizer = AutoTokenizer.from_pretrained(job.base)
-        made = encoded.encoded(found, job.recipe, job.library, tokenizer)
-        made = encoded.with_reference(made, partial(think, model))
+        made = encoded.with_reference(_encoded(job), partial(think, model))
         encoded.keep(made, job.work)
-    if not made.train:
-        raise BadInput(
-            f"None of the {made.too_long} preferences fits into {job.recipe.max_tokens} tokens.",
-            fix="Raise the recipe's max_tokens.",
-        )
     fitted = move(
         model,
         made.train,
@@ -68,7 +60,7 @@ def train(job: Job) -> Fitted:
         job.settings.train.trackers,
     )
     fit.save(model, job.work)
-    too_long = {"longer than max_tokens": made.too_long} if made.too_long else {}
+    too_long = {"longer than max_tokens": len(made.too_long)} if made.too_long else {}
     about = Preference(
         method=job.recipe.preference,
         starts_from=begun.name,
@@ -80,6 +72,16 @@ def train(job: Job) -> Fitted:
     write_whole(job.work / MEASURED, json.dumps(plain(measured)))
     log.info("learned from feedback", learned=measured.learned, accuracy=measured.accuracy)
     return fitted
+
+
+def examples(job: Job) -> list[encode.Example]:
+    """Every answer that a run reads, those that are too long for it as well.
+
+    Raises:
+        BadInput: there is too little to learn from.
+    """
+    made = _encoded(job)
+    return [*(row.example for unit in made.train for row in unit.rows), *made.too_long]
 
 
 def refuse_unready(
@@ -97,6 +99,19 @@ def refuse_unready(
     with reading(engine) as db:
         start.chosen(db, base, recipe)
         rows.collect(db, settings, recipe, train, heldout)
+
+
+def _encoded(job: Job) -> Encoded:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    made = encoded.encoded(collected(job), job.recipe, job.library, tokenizer)
+    if not made.train:
+        raise BadInput(
+            f"None of the {len(made.too_long)} preferences fits into {job.recipe.max_tokens} tokens.",
+            fix="Raise the recipe's max_tokens.",
+        )
+    return made
 
 
 def measured(work: Path) -> Preference | None:

@@ -59,7 +59,7 @@ class Unit:
 class Encoded:
     train: tuple[Unit, ...]
     heldout: tuple[Unit, ...]
-    too_long: int  # preferences that do not fit, and so are left out
+    too_long: tuple[encode.Example, ...]  # the longer answer of each preference that is left out
 
 
 def encoded(
@@ -68,12 +68,13 @@ def encoded(
     """Every preference below the prompt that its question is asked with. Nothing is cut."""
     chance = random.Random(recipe.seed)  # noqa: S311 - which rows get passages is no secret
     sides = []
-    too_long = 0
+    too_long: list[encode.Example] = []
     for side in (found.train, found.heldout):
         asked = [(_messages(one, recipe, library, chance), one) for one in side]
         units = [_unit(messages, one, tokenizer) for messages, one in asked]
-        fits = [place for place, unit in enumerate(units) if _longest(unit) <= recipe.max_tokens]
-        too_long += len(units) - len(fits)
+        longest = [max(_rows(unit), key=lambda row: len(row.input_ids)) for unit in units]
+        fits = [n for n, row in enumerate(longest) if len(row.input_ids) <= recipe.max_tokens]
+        too_long += [row for row in longest if len(row.input_ids) > recipe.max_tokens]
         if recipe.preference == "kto":
             units = _with_strangers(
                 [units[place] for place in fits],
@@ -85,7 +86,7 @@ def encoded(
             units = [units[place] for place in fits]
         sides.append(tuple(units))
     train, heldout = sides
-    return Encoded(train=train, heldout=heldout, too_long=too_long)
+    return Encoded(train=train, heldout=heldout, too_long=tuple(too_long))
 
 
 def with_reference(made: Encoded, think: Think) -> Encoded:
@@ -154,8 +155,8 @@ def _unit(
     )
 
 
-def _longest(unit: Unit) -> int:
-    return max(len(row.example.input_ids) for row in unit.rows)
+def _rows(unit: Unit) -> list[encode.Example]:
+    return [row.example for row in unit.rows]
 
 
 def _with_strangers(

@@ -123,6 +123,11 @@ class Recipe(BaseModel):
     checkpoint_steps: Annotated[int, Field(ge=1)] = 5
     """Steps between two checkpoints; at most so many are lost when the machine fails."""
 
+    @property
+    def rows_each(self) -> int:
+        """Rows of what is drawn as one: a preference is two answers, or an answer and a stranger's."""
+        return 2 if self.way == "feedback" else 1
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.trains != "adapter":

@@ -19,6 +19,7 @@ from lorekeeper.domain import (
     Learned,
     Memorised,
     Outcome,
+    Preference,
     Probe,
     Recited,
 )
@@ -185,6 +186,27 @@ def test_a_gap_between_training_and_held_out_rows_is_said() -> None:
     verdict = judge(better(learned=learned), Train())
     assert verdict.outcome is Outcome.PROMOTE
     assert "fell by 2.500 nats per token on training rows and by 0.000" in verdict.reasons[-1]
+
+
+def test_what_feedback_taught_is_said_and_decides_nothing() -> None:
+    found = Preference(
+        method="dpo", starts_from="v3", learned=40, left_out={"the correction says the same": 2},
+        margins=(0.2, 0.1, -0.1, 0.3), preferred_before=(2.0,), preferred_after=(1.5,), note="Little.",
+    )  # fmt: skip
+    verdict = judge(better(preference=found), Train())
+    assert verdict.outcome is Outcome.PROMOTE
+    moved, held_out, note = verdict.reasons[-3:]
+    assert (
+        "v3 was moved by 40 pairs of answers (DPO). Left out: the correction says the same (2)."
+        in moved
+    )
+    assert "Of 4 held-out pairs, it leans to the better answer in 75%" in held_out
+    assert "2.000 nats per token before, 1.500 after" in held_out
+    assert note == "Little."
+    unlearned = judge(better(preference=replace(found, margins=(0.1, -0.1))), Train())
+    assert "no better than chance" in unlearned.reasons[-2]
+    unseen = judge(better(preference=replace(found, margins=())), Train())
+    assert "No preference was held out" in unseen.reasons[-2]
 
 
 def test_fewer_more_questions_are_needed_for_a_larger_difference() -> None:

@@ -15,6 +15,7 @@ from builder import fit, preference, recipes, train
 from builder.dataset import Row
 from builder.freeze import freeze
 from builder.job import Job
+from builder.plan import make
 from builder.preference import encoded
 from builder.preference.rows import FEWEST
 from builder.retrain import request
@@ -30,6 +31,7 @@ from lorekeeper.domain import (
     Evaluation,
     Level,
     Outcome,
+    Plan,
     Progress,
     Run,
     RunState,
@@ -54,6 +56,9 @@ class Shelf:
     train: tuple[Row, ...] = ()
 
     def passages(self, question: str, *, conversation: str, shown: str = "") -> list[Any]:
+        return []
+
+    def examples(self, question: str, count: int) -> list[Any]:
         return []
 
 
@@ -193,6 +198,27 @@ def test_the_reference_is_the_adapter_that_it_starts_from(
     made = encoded.kept(one.work)
     assert made is not None
     assert all(row.reference < 0 for unit in made.train for row in unit.rows)
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_a_plan_counts_what_people_prefer(
+    engine: Engine, data: Path, base: Path, start: Adapter, tmp_path: Path, method: str
+):
+    rules = tiny.settings(data, base, generated_answers=0, probe=True)
+    judge(engine, 40)
+    one = job(engine, rules, base, tmp_path / "work", method=method, epochs=2)
+    plans: list[Plan] = []
+
+    def keep(plan: Plan) -> Run:
+        plans.append(plan)
+        return one.run
+
+    make.settle(one, keep)
+    fitted = preference.train(one)
+    (plan,) = plans
+    assert (plan.rows, plan.steps) == (fitted.rows, fitted.steps)
+    assert plan.seconds["training"] > 0
+    assert plan.seconds["thinking beforehand"] > 0
 
 
 def test_what_does_not_fit_is_left_out_and_counted(
