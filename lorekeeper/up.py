@@ -23,11 +23,11 @@ from lorekeeper.errors import LorekeeperError
 
 log = structlog.get_logger(__name__)
 
-LOOK = 1.0  # seconds between two looks at the processes
+LOOK = 0.5  # seconds between two looks at the processes
 TAIL = 20  # lines of a log that an error shows
 PATIENCE = 10.0  # seconds that a process gets to end in good order
 STEADY = 60.0  # seconds after which a crash counts as the first one again
-BACKOFF = (1.0, 2.0, 5.0, 15.0, 60.0)  # seconds before it is started again
+BACKOFF = (0.0, 1.0, 5.0, 15.0, 60.0)  # seconds before it is started again: the first time at once
 PARTS = ("serve", "worker", "bot")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
