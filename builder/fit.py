@@ -175,7 +175,7 @@ def _beside(
     trackers: Sequence[str],
 ) -> None:
     """What the other processes do while the first one trains; its weights are theirs, too."""
-    model = load(Path(base), recipe)
+    model = weights.beside(Path(base), recipe)
     _attempt(model, examples, recipe, work, processes.silent, validation, ())
     _make_room(model)
 

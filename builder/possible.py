@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from builder.launch import processes
 from builder.recipes import Recipe
 from lorekeeper import hardware
 from lorekeeper.errors import BadInput
@@ -16,6 +17,8 @@ WEIGHT, LEARNING, LEARNING_ON_GPU = 4, 12, 6  # on a GPU the moments are in 8 bi
 
 def refuse_impossible(base: Path, recipe: Recipe) -> None:
     """Raises BadInput: the base has no such layers, or training its own weights needs more memory than is free."""
+    if processes.is_sharded():
+        _refuse_unshared(recipe)
     model = _without_weights(base)
     if recipe.trains == "adapter":
         _refuse_unknown_modules(model, recipe)
@@ -62,6 +65,16 @@ def _without_weights(base: Path) -> Any:
 
     with torch.device("meta"):
         return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base))
+
+
+def _refuse_unshared(recipe: Recipe) -> None:
+    """What is shared out is frozen, and nothing reads it but the layer that it belongs to."""
+    told = "dora=true" if recipe.dora else f"trains={recipe.trains}"
+    if recipe.dora or recipe.trains != "adapter":
+        raise BadInput(
+            f"LORE_LAUNCH__SHARDED shares out a base that stays as it is, beside a plain adapter; this recipe says {told}.",
+            fix="Train an adapter (recipe qlora) without dora, or set LORE_LAUNCH__SHARDED=false: each process then holds the whole model.",
+        )
 
 
 def _refuse_unknown_modules(model: Any, recipe: Recipe) -> None:

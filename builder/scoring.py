@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder import encode
+from builder import encode, shards
+from builder.launch import processes
 from lorekeeper import models
 from lorekeeper.prompt import Turn
 from lorekeeper.settings import Settings
@@ -83,18 +84,31 @@ def load_judged(base: Path, adapter: Path | None, settings: Settings) -> Judged:
     if adapter is None:
         return judged
     tuned = PeftModel.from_pretrained(judged.model, adapter, adapter_name="new")
-    return replace(judged, model=tuned.to(judged.model.device).eval())
+    return replace(judged, model=_placed(tuned).eval())
 
 
 def load_served(folder: Path, precision: str) -> Any:
-    """The weights alone, where they are computed with."""
+    """The weights alone, where they are computed with: what was trained in shares, on all GPUs that are seen."""
     import torch
     from transformers import AutoModelForCausalLM
 
+    shards.let_go()
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, precision), use_safetensors=True
+        folder,
+        dtype=getattr(torch, precision),
+        use_safetensors=True,
+        device_map="auto" if processes.is_sharded() and torch.cuda.device_count() > 1 else None,
     )
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return _placed(model).eval()
+
+
+def _placed(model: Any) -> Any:
+    """On the GPU where there is one; as it is where it lies on several."""
+    import torch
+
+    if hasattr(model, "hf_device_map"):
+        return model
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from builder import shards
+from builder.launch import processes
 from builder.possible import refuse_impossible, unfreeze
 from builder.recipes import Recipe
 from lorekeeper import hardware
@@ -14,12 +16,14 @@ from lorekeeper.errors import BadInput
 
 ADAPTER = "adapter"  # the folder in the run's work folder that training ends with
 MODEL = "model"  # or this one, where the base itself was changed
+MAIN_MEMORY, NOWHERE = {"": "cpu"}, {"": "meta"}  # device maps
 
 
 def load(base: Path, recipe: Recipe) -> Any:
     """The base with what the recipe trains: an untrained adapter, or layers of its own.
 
-    The frozen part is in 4 bits, or at the precision that is computed in.
+    The frozen part is in 4 bits, or at the precision that is computed in; where the settings say so, each
+    process has a share of it.
 
     Raises:
         BadInput: the base has no such layers, or training them needs more memory than there is.
@@ -28,9 +32,17 @@ def load(base: Path, recipe: Recipe) -> Any:
 
     refuse_impossible(base, recipe)
     set_seed(recipe.seed)  # an adapter's first matrices are random
+    if processes.is_sharded():
+        shards.let_go()
+        return shards.spread(_adapted(base, recipe, MAIN_MEMORY), _adapted, base, recipe, NOWHERE)
     if recipe.trains == "adapter":
-        return _with_adapter(_load_frozen(base, recipe), recipe)
+        return _adapted(base, recipe, _device())
     return unfreeze(_load_whole(base), recipe)
+
+
+def beside(base: Path, recipe: Recipe) -> Any:
+    """In a process beside the first one: what that one has loaded last, to be trained together."""
+    return shards.held() if processes.is_sharded() else load(base, recipe)
 
 
 def save(model: Any, work: Path) -> Path:
@@ -119,12 +131,13 @@ def compute_type() -> Any:
     return torch.bfloat16 if hardware.cpu_computes_bfloat16() else torch.float32
 
 
-def _with_adapter(model: Any, recipe: Recipe) -> Any:
+def _adapted(base: Path, recipe: Recipe, device_map: Mapping[str, Any] | None) -> Any:
+    """The frozen base and an untrained adapter, all of it on one device."""
     from peft import LoraConfig, get_peft_model
 
     chosen = recipe.target_modules
     return get_peft_model(
-        model,
+        _load_frozen(base, recipe, device_map),
         LoraConfig(
             task_type="CAUSAL_LM",
             r=recipe.rank,
@@ -137,26 +150,31 @@ def _with_adapter(model: Any, recipe: Recipe) -> Any:
     )
 
 
-def _load_frozen(base: Path, recipe: Recipe) -> Any:
+def _load_frozen(base: Path, recipe: Recipe, device_map: Mapping[str, Any] | None) -> Any:
     """In NF4 with double quantisation, or at the precision that is computed in."""
+    import torch
     from peft import prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     compute = compute_type()
     if recipe.quantization == "none":
-        return AutoModelForCausalLM.from_pretrained(
-            base, dtype=compute, use_safetensors=True, device_map=_device()
+        return _in_one_place(
+            AutoModelForCausalLM.from_pretrained(
+                base, dtype=compute, use_safetensors=True, device_map=device_map
+            )
         )
     model = AutoModelForCausalLM.from_pretrained(
         base,
         dtype=compute,
         use_safetensors=True,
-        device_map=_device(),
+        device_map=device_map,
         quantization_config=BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=compute,
+            # What lies in memory as floating point can be shared out (PEFT's guide to FSDP-QLoRA).
+            bnb_4bit_quant_storage=compute if processes.is_sharded() else torch.uint8,
         ),
     )
     return prepare_model_for_kbit_training(_in_one_place(model), use_gradient_checkpointing=False)
@@ -181,7 +199,7 @@ def _device() -> dict[str, int] | None:
 
 
 def _in_one_place(model: Any) -> Any:
-    """Without the map that names the CPU: peft takes such weights for moved away, and moves them on resuming."""
-    if model.device.type == "cpu" and hasattr(model, "hf_device_map"):
+    """Without a map that names no GPU: peft takes such weights for moved away, and moves them on resuming."""
+    if model.device.type != "cuda" and hasattr(model, "hf_device_map"):
         del model.hf_device_map
     return model

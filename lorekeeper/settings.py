@@ -238,6 +238,8 @@ class Launch(Section):
     """How many processes of each machine train one run, each on a GPU of its own. The recipe's batch is shared out among all of them."""
     nodes: Annotated[int, Field(ge=1)] = 1
     """How many machines of the cluster train one run."""
+    sharded: bool = False
+    """Share the frozen base model out among all processes (FSDP2), for one that a single GPU does not hold. Each layer is gathered while it is computed, which takes time; adapters alone are trained so."""
     python: str = ""
     """The Python in which Lorekeeper is installed on the nodes, or in the image. Empty: this one's path on Slurm, `python` in an image."""
     sbatch: tuple[str, ...] = ()

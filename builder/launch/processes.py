@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 from lorekeeper import hardware
+from lorekeeper import settings as config
 from lorekeeper.domain import Progress
 from lorekeeper.errors import BadInput
 
@@ -27,6 +28,11 @@ def count() -> int:
 
 def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def is_sharded() -> bool:
+    """Whether the processes share the base model out among them (`LORE_LAUNCH__SHARDED`)."""
+    return count() > 1 and config.load().launch.sharded
 
 
 def share(batch_size: int, accumulation: int) -> tuple[int, int]:
@@ -52,14 +58,22 @@ def tell(work: Callable[..., object], *arguments: object) -> None:
     What is told must be importable and can be pickled.
     """
     if count() > 1 and is_main():
-        _spread((work, arguments))
+        same((work, arguments))
 
 
 def follow() -> None:
     """Do what the first process tells, until it says that all is done."""
-    while order := _spread(None):
+    while order := same(None):
         work, arguments = order
         work(*arguments)
+
+
+def meet() -> None:
+    """Wait until every process has come here."""
+    if count() > 1:
+        import torch.distributed as torch_distributed
+
+        torch_distributed.barrier(group=_words())
 
 
 def silent(progress: Progress) -> NoReturn:
@@ -73,15 +87,15 @@ def dismiss() -> None:
         import torch.distributed as torch_distributed
 
         if is_main():
-            _spread(None)
+            same(None)
         torch_distributed.destroy_process_group()
 
 
-def _spread(order: Any) -> Any:
-    """What the first process holds, in all of them."""
+def same(value: Any) -> Any:
+    """What the first process calls this with, in all of them. It can be pickled, and is none of the large tensors."""
     import torch.distributed as torch_distributed
 
-    held = [order]
+    held = [value]
     torch_distributed.broadcast_object_list(held, src=0, group=_words())
     return held[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from builder.plan.memory import Needs
 from builder.recipes import Recipe
@@ -11,6 +12,7 @@ from lorekeeper.quantities import size
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM's kernels know
 TOKENS_STEP = 64  # a max_tokens that is proposed is a multiple of this
+SHARES = (2, 4, 8, 16, 32, 64)  # GPUs that a base may be shared out among
 
 
 Need = Callable[[Recipe], int]  # bytes that a recipe takes
@@ -22,10 +24,20 @@ def refuse_memory(recipe: Recipe, needs: Needs, *, longest: int) -> None:
     if free is None or wanted <= free:
         return
     parts = ", ".join(f"{name} {size(part)}" for name, part in needs.parts(recipe).items())
+    fix = _fix(largest(recipe, free, needs, longest=longest), "a smaller base model")
     raise BadInput(
         f"The run needs about {size(wanted)} of memory at its peak, and {size(free)} are free ({parts}).",
-        fix=_fix(largest(recipe, free, needs, longest=longest), "a smaller base model"),
+        fix=" ".join(filter(None, (fix, _shared_out(recipe, needs, free)))),
     )
+
+
+def refuse_loading(wanted: int, free: int | None) -> None:
+    """Raises BadInput where main memory does not hold a base before it is shared out."""
+    if free is not None and wanted > free:
+        raise BadInput(
+            f"The base is read in main memory before it is shared out, which takes about {size(wanted)}, and {size(free)} are free.",
+            fix="Run the first process on a machine with more main memory, or take a smaller base model.",
+        )
 
 
 def refuse_disk(recipe: Recipe, wanted: int, free: int) -> None:
@@ -64,6 +76,17 @@ def largest(recipe: Recipe, free: int, needs: Need, *, longest: int) -> list[str
     if shorter:
         together = " ".join([*(f"{name}={value}" for name, value in smallest.items()), shorter])
     return [together] if together else []
+
+
+def _shared_out(recipe: Recipe, needs: Needs, free: int) -> str:
+    """How many such GPUs hold the run together; "" where that is no help, or none is known to be there."""
+    if not needs.device.gpu or recipe.trains != "adapter":
+        return ""
+    for shares in SHARES:
+        spread = replace(needs, device=replace(needs.device, shares=shares))
+        if shares > needs.device.shares and spread(recipe) <= free:
+            return f"As it is, it fits {shares} such GPUs that share the base out: LORE_LAUNCH__SHARDED=true, with LORE_LAUNCH__PROCESSES times LORE_LAUNCH__NODES at {shares}."
+    return ""
 
 
 def _fix(changes: list[str], otherwise: str) -> str:

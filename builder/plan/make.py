@@ -18,6 +18,7 @@ from builder.effort import Choice, Facts
 from builder.encode import Example
 from builder.guards import ask
 from builder.job import Job
+from builder.launch import processes
 from builder.plan import fits, memory, probe, rows
 from builder.plan.memory import Device, Needs
 from builder.plan.rows import Counted
@@ -92,6 +93,10 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
     needs = Needs(shape=settled.shape, rows=counted.fitting, device=_device())
     hopeful = replace(needs, device=replace(needs.device, factor=HOPEFUL))
     fits.refuse_memory(job.recipe, hopeful, longest=counted.longest)
+    if needs.device.shares > 1:
+        fits.refuse_loading(
+            memory.to_load(needs.shape, job.recipe, needs.device), hardware.free_memory()
+        )
     disk_free = shutil.disk_usage(job.work).free
     disk = memory.disk(needs.shape, job.recipe, needs.device)
     fits.refuse_disk(job.recipe, disk, disk_free)
@@ -153,6 +158,7 @@ def _device() -> Device:
         compute_bytes=weights.compute_type().itemsize,
         free=hardware.free_gpu_memory()[0] if gpu else hardware.free_memory(),
         process=0 if gpu else psutil.Process().memory_info().rss,
+        shares=processes.count() if processes.is_sharded() else 1,
     )
 
 

@@ -13,9 +13,10 @@ from builder.encode import Example
 from builder.recipes import Recipe
 from builder.shape import Shape
 
-NF4_BITS = 4 + 8 / 64 + 32 / (64 * 256)
-"""Bits of one NF4 number with double quantisation: 4, an 8-bit scale for each block of 64, and a
-32-bit scale for each 256 of those (QLoRA, Dettmers et al. 2023, section 3)."""
+NF4_BITS = 4
+NF4_SCALES = 8 / 64 + 32 / (64 * 256)
+"""Bits on top of an NF4 number's own with double quantisation: an 8-bit scale for each block of 64, and
+a 32-bit scale for each 256 of those (QLoRA, Dettmers et al. 2023, section 3)."""
 ADAMW, ADAMW_8BIT = 8, 2  # bytes of state for each number that learns: two moments in 32 or 8 bits
 FLOAT32 = 4
 LOGITS = 3  # copies at the peak: the logits, their float32 softmax, and its gradient
@@ -32,6 +33,7 @@ class Device:
     compute_bytes: int  # of one number in the type that is computed in
     free: int | None  # bytes that may be taken; None where nobody tells
     process: int = 0  # bytes that the process holds before the model is loaded
+    shares: int = 1  # processes among which the frozen base is shared out
     factor: float = 1.0  # measured activations and logits, over those reckoned here
 
 
@@ -71,6 +73,7 @@ def training(shape: Shape, recipe: Recipe, batch: Batch, device: Device) -> Part
     learns = shape.trainable(recipe)
     parts = {
         "weights": _weights(shape, recipe, device),
+        "gathered": _gathered(shape, recipe, device) if device.shares > 1 else 0,
         "adapter": FLOAT32 * shape.adapter(recipe) if recipe.trains == "adapter" else 0,
         "gradients": FLOAT32 * learns,
         "optimiser": (ADAMW_8BIT if device.gpu else ADAMW) * learns,
@@ -88,6 +91,11 @@ def disk(shape: Shape, recipe: Recipe, device: Device) -> int:
     return learns * (CHECKPOINTS * (FLOAT32 + state) + 2 * FLOAT32)
 
 
+def to_load(shape: Shape, recipe: Recipe, device: Device) -> int:
+    """Bytes of main memory in which the first process reads a base before it is shared out."""
+    return _weights(shape, recipe, replace(device, shares=1))
+
+
 def calibrated(device: Device, shape: Shape, recipe: Recipe, batch: Batch, peak: int) -> Device:
     """The device with the factor that makes the reckoning give `peak` bytes for the probe's batch."""
     plain = replace(device, factor=1.0)
@@ -98,13 +106,30 @@ def calibrated(device: Device, shape: Shape, recipe: Recipe, batch: Batch, peak:
 
 
 def _weights(shape: Shape, recipe: Recipe, device: Device) -> int:
-    """A quantised base keeps what is not in 4 bits in float32 (peft prepares it so)."""
+    """What a process holds all the time: its share of the frozen base, and the scales of all blocks."""
     if recipe.trains != "adapter":
         return FLOAT32 * shape.parameters
-    if recipe.quantization == "none":
-        return device.compute_bytes * shape.parameters
     rest = shape.parameters - shape.quantizable
-    return round(shape.quantizable * NF4_BITS / 8) + FLOAT32 * rest
+    shared = _layers(shape, recipe, device) + _unquantized(recipe, device) * rest
+    scales = shape.quantizable * NF4_SCALES / 8 if recipe.quantization == "nf4" else 0
+    return round(shared / device.shares + scales)
+
+
+def _gathered(shape: Shape, recipe: Recipe, device: Device) -> int:
+    """Of a base in shares: its largest part, as it is received and as it is computed with, and the layer that is on its way."""
+    layer = round(_layers(shape, recipe, device) / shape.layers)
+    embeddings = _unquantized(recipe, device) * shape.vocabulary * shape.hidden
+    return 2 * max(layer, embeddings) + layer
+
+
+def _layers(shape: Shape, recipe: Recipe, device: Device) -> float:
+    each = NF4_BITS / 8 if recipe.quantization == "nf4" else device.compute_bytes
+    return each * shape.quantizable
+
+
+def _unquantized(recipe: Recipe, device: Device) -> int:
+    """A quantised base keeps what is not in 4 bits in float32 (peft prepares it so)."""
+    return FLOAT32 if recipe.quantization == "nf4" else device.compute_bytes
 
 
 def _activations(shape: Shape, recipe: Recipe, tokens: int, device: Device) -> int:

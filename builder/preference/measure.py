@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from builder import encode
+from builder import encode, shards, weights
+from builder.launch import processes
 from builder.preference.encoded import Known, Unit
 from builder.preference.losses import log_probabilities
 from builder.preference.trainer import padded
@@ -46,17 +47,23 @@ def measure(model: Any, heldout: Sequence[Unit], recipe: Recipe, about: Preferen
 
 def think(model: Any, examples: Sequence[encode.Example]) -> list[float]:
     """Nats of each whole answer, at most 0, without dropout."""
-    import torch
+    if processes.is_sharded():
+        processes.tell(_beside, examples)
+    return _thought(model, examples)
 
+
+def _beside(examples: Sequence[encode.Example]) -> None:
+    """The other processes take the same passes: each needs the weights of all."""
+    _thought(shards.held(), examples)
+
+
+def _thought(model: Any, examples: Sequence[encode.Example]) -> list[float]:
     found: dict[int, float] = {}
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with weights.measured(model):
         for places in _batches(examples):
             batch = padded([examples[place] for place in places])
             on_device = {name: value.to(model.device) for name, value in batch.items()}
             found |= dict(zip(places, log_probabilities(model, on_device).tolist(), strict=True))
-    model.train(was_training)
     return [found[place] for place in range(len(examples))]
 
 

@@ -80,7 +80,7 @@ def _attempt(
 
 def _beside(base: str, units: Sequence[Unit], recipe: Recipe, work: Path) -> None:
     """What the other processes do while the first one trains; its weights are theirs, too."""
-    _attempt(fit.load(Path(base), recipe), units, recipe, work, processes.silent, ())
+    _attempt(weights.beside(Path(base), recipe), units, recipe, work, processes.silent, ())
 
 
 class PreferenceTrainer(Trainer):  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,24 @@ import pytest
 from lorekeeper import settings as config
 from lorekeeper.domain import Run, RunState
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 Program = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="session")
+def alone(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The work folder of a way of training in this process; each is trained once."""
+    import together
+
+    where = tmp_path_factory.mktemp("alone")
+
+    def trained(way: str) -> Path:
+        if not (where / way).is_dir():
+            together.train(base, where, [way])
+        return where / way
+
+    return trained
 
 
 @pytest.fixture

@@ -36,6 +36,12 @@ def test_no_secret_stands_in_a_manifest(run, settings, monkeypatch):
     assert '"secretRef": {"name": "lorekeeper"}' in told
 
 
+def test_a_pod_knows_whether_the_base_is_shared_out(run, settings):
+    made = manifest(run, "w", settings(image="lore:1", processes=2, sharded=True))
+    told = made["items"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "LORE_LAUNCH__SHARDED", "value": "True"} in told
+
+
 def test_pods_meet_at_the_first_one(run, settings):
     made = manifest(run, "w", settings(image="lore:1", nodes=3, processes=2))
     service, job = made["items"]

@@ -40,6 +40,15 @@ def test_what_a_run_prints_is_in_its_log(started, tmp_path: Path):
     assert (tmp_path / "log").read_text() == "before\n-m builder.train 7 w\n"
 
 
+def test_every_process_knows_whether_the_base_is_shared_out(
+    run, settings, program, monkeypatch, tmp_path: Path
+):
+    echo = program("python", '#!/bin/bash\necho "$LORE_LAUNCH__SHARDED $@"\n')
+    monkeypatch.setattr(sys, "executable", str(echo))
+    assert end_of(Local(settings(processes=2, sharded=True)).start(run, "w", tmp_path / "log"))
+    assert (tmp_path / "log").read_text().startswith("True -m accelerate.commands.launch ")
+
+
 def test_a_process_that_the_kernel_killed_ran_out_of_memory(started):
     assert end_of(started("kill -KILL $$")) == Ended(code=-9, why=OUT_OF_MEMORY)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,53 @@ def test_a_model_that_fits_in_no_way_is_said_to() -> None:
     with pytest.raises(BadInput) as refused:
         fits.refuse_memory(Recipe(), needs(10**6), longest=512)
     assert refused.value.fix == "No setting is small enough: take a smaller base model."
+
+
+def test_of_a_base_in_shares_a_process_holds_its_share_and_what_is_gathered() -> None:
+    whole = memory.training(LLAMA, Recipe(), BATCH, GPU)
+    share = memory.training(LLAMA, Recipe(), BATCH, replace(GPU, shares=8))
+    scales = 973_078_528 * 0.127 / 8  # each process has those of all blocks
+    assert share["weights"] == pytest.approx((whole["weights"] - scales) / 8 + scales, rel=1e-3)
+    # The embeddings twice, in float32, and a layer of 61 million numbers in 4 bits.
+    assert share["gathered"] == pytest.approx(2 * 4 * 128_256 * 2048 + 973_078_528 / 16 / 2)
+    assert "gathered" not in whole
+    alike = ("adapter", "gradients", "optimiser", "activations")
+    assert [share[name] for name in alike] == [whole[name] for name in alike]
+
+
+def test_a_run_that_one_gpu_does_not_hold_is_told_how_many_would() -> None:
+    large = replace(LLAMA, linear=LLAMA.linear * 50, layers=800, parameters=50_000_000_000)
+    asked = replace(needs(24 * 10**9), shape=large)
+    recipe = Recipe(batch_size=1, accumulation=8, rank=8)
+    with pytest.raises(BadInput) as refused:
+        fits.refuse_memory(recipe, asked, longest=512)
+    fix = refused.value.fix
+    assert "LORE_LAUNCH__SHARDED=true" in fix
+    shares = int(fix.rsplit(" ", 1)[1].rstrip("."))
+    assert replace(asked, device=replace(asked.device, shares=shares))(recipe) <= 24 * 10**9
+    fewer = replace(asked, device=replace(asked.device, shares=shares // 2))
+    assert fewer(recipe) > 24 * 10**9
+
+
+def test_a_base_that_is_shared_out_must_fit_into_main_memory_once() -> None:
+    shared = replace(GPU, shares=8)
+    wanted = memory.to_load(LLAMA, Recipe(), shared)
+    assert wanted == memory.training(LLAMA, Recipe(), BATCH, GPU)["weights"]
+    fits.refuse_loading(wanted, wanted)
+    with pytest.raises(BadInput, match="main memory"):
+        fits.refuse_loading(wanted, wanted - 1)
+
+
+def test_more_processes_do_not_help_where_they_share_one_memory_or_train_everything() -> None:
+    large = replace(LLAMA, linear=LLAMA.linear * 50, layers=800)
+    for device, recipe in (
+        (Device(gpu=False, compute_bytes=2, free=10**9), Recipe()),
+        (GPU, Recipe(trains="all", quantization="none")),
+    ):
+        asked = replace(needs(10**9, device), shape=large)
+        with pytest.raises(BadInput) as refused:
+            fits.refuse_memory(recipe, asked, longest=512)
+        assert "SHARDED" not in refused.value.fix
 
 
 def test_a_full_disk_is_answered_with_the_rank_that_fits() -> None:
