@@ -193,7 +193,10 @@ def _row(example: encode.Example) -> batches.Row:
 def _collate_for(
     model: Any, recipe: Recipe, rows: Sequence[batches.Row]
 ) -> Callable[[Sequence[batches.Row]], dict[str, Any]]:
-    """Packed where the recipe says so and this model computes the same then; padded otherwise."""
+    """Packed where the recipe says so and this model computes the same then; padded otherwise.
+
+    The first process decides for all: they must draw the same rows.
+    """
     if not recipe.packing:
         return batches.pad
     if not attention.has_only_attention(model):
@@ -201,7 +204,7 @@ def _collate_for(
         return batches.pad
     shortest = sorted(rows, key=lambda row: len(row["input_ids"]))[:3]
     packed, padded = (_loss(model, collate(shortest)) for collate in (batches.pack, batches.pad))
-    if abs(packed - padded) > AGREE:
+    if processes.same(abs(packed - padded) > AGREE):
         log.warning("rows are padded: packed, this model computes something else", packed=packed, padded=padded)  # fmt: skip
         return batches.pad
     return batches.pack

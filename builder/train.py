@@ -31,6 +31,7 @@ from builder import (
     merge,
     preference,
     search,
+    shards,
     stages,
 )
 from builder.fit import ADAPTER, BEST, MODEL, START, Fitted
@@ -245,6 +246,7 @@ def main() -> None:
         if processes.is_main():
             with energy.metered(settings.store.data / "runs" / str(run_id), settings.energy):
                 reach(engine, settings, run_id, worker)
+            shards.let_go()
         else:
             processes.follow()
         processes.dismiss()

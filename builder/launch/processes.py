@@ -7,6 +7,7 @@ tells each process which one it is by environment variables.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -88,11 +89,16 @@ def dismiss() -> None:
 
         if is_main():
             same(None)
+        # A group that something holds beyond this would end its threads after Python has ended, and abort.
+        _words.cache_clear()
+        gc.collect()
         torch_distributed.destroy_process_group()
 
 
 def same(value: Any) -> Any:
     """What the first process calls this with, in all of them. It can be pickled, and is none of the large tensors."""
+    if count() == 1:
+        return value
     import torch.distributed as torch_distributed
 
     held = [value]

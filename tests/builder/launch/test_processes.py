@@ -16,7 +16,7 @@ from builder.launch import processes
 from lorekeeper.errors import BadInput
 
 Alone = Callable[[str], Path]
-WAYS = ("packed", "padded", "dpo", "kto")
+WAYS = ("packed", "disputed", "padded", "dpo", "kto")
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ def train(base: Path, where: Path, ways: Sequence[str]) -> None:
         for way in ways:
             (where / way).mkdir(parents=True, exist_ok=True)
             WAYS[way](base, where / way)
+        shards.let_go()
     processes.dismiss()
 
 
@@ -69,6 +70,16 @@ def in_two(
 
 def packed(base: Path, work: Path) -> Fitted:
     return answers(base, work, packing=True)
+
+
+def disputed(base: Path, work: Path) -> Fitted:
+    """The other processes would rather pad."""
+    processes.tell(disagree)
+    return answers(base, work, packing=True)
+
+
+def disagree() -> None:
+    fit.AGREE = -1.0
 
 
 def padded(base: Path, work: Path) -> Fitted:
@@ -139,7 +150,9 @@ def feedback(base: Path, work: Path, units: list[Unit], **options: Any) -> Fitte
     return fitted
 
 
-WAYS = {way.__name__: way for way in (packed, padded, quantized, stopped, twice, dpo, kto)}
+WAYS = {
+    way.__name__: way for way in (packed, disputed, padded, quantized, stopped, twice, dpo, kto)
+}
 
 
 def examples(count: int) -> list[encode.Example]:
