@@ -10,6 +10,7 @@ from rich.markup import escape
 from bot.demo.show import Act, Show
 from bot.demo.stage import Stage, StepFailed
 from bot.playground.forms import interactive
+from bot.playground.markup import unescaped
 from bot.playground.member import Member, Seen
 from lorekeeper import engines
 from lorekeeper.domain import Adapter, Arm, Outcome, PairState, Run, RunState
@@ -31,8 +32,8 @@ class Told:
 
     @property
     def text(self) -> str:
-        """The answer alone: what stands before the sources."""
-        return self.reply.text.strip() or self.reply.said
+        """The answer alone, what stands before the sources, as it is read and not as Slack writes it."""
+        return unescaped(self.reply.text.strip() or self.reply.said)
 
 
 def play(stage: Stage, show: Show) -> None:
@@ -60,7 +61,7 @@ def play(stage: Stage, show: Show) -> None:
     with show.act("A thumbs-down, a better answer, a new candidate") as act:
         correct(stage, act)
     show.side_by_side(
-        [(b.question.text, b.text, a.text) for b, a in zip(before, after, strict=True)],
+        [(unescaped(b.question.text), b.text, a.text) for b, a in zip(before, after, strict=True)],
         f"{adapter.name}, with sources",
     )
 
@@ -120,7 +121,7 @@ def capture(stage: Stage, act: Act) -> None:
     missed = len(wanted) - stored
     act.say(f"{stored} candidates" + (f"; {missed} need their question written" if missed else ""))
     note = stage.until("note about what was saved", lambda: _a_note(stage))
-    act.say(f"Only the reactor sees: [italic]{escape(shorten(note.said, 110))}[/italic]")
+    act.say(f"Only the reactor sees: [italic]{escape(shorten(unescaped(note.said), 110))}[/italic]")
     redacted = _redactions(stage)
     if redacted:
         act.say(f"Redacted before anything was stored: {', '.join(redacted)}")
