@@ -125,9 +125,10 @@ def loaded(deployment: Deployment) -> list[Block]:
 
 def comparison(evaluation: Evaluation) -> list[Block]:
     """All arms on the same questions."""
-    rows = [["Arm", "NLL (less is better)", "F1"]]
+    written = any(score.answers for score in evaluation.arms)  # only then there is an F1
+    rows = [["Arm", "NLL (less is better)", *(["F1"] if written else [])]]
     rows += [
-        [score.arm.value, _number(score.mean_nll), _number(score.mean_f1)]
+        [score.arm.value, _number(score.mean_nll), *([_number(score.mean_f1)] if written else [])]
         for score in evaluation.arms
     ]
     measured = (
@@ -208,7 +209,7 @@ def _ending(
         by = person(run.cancel_requested_by) if run.cancel_requested_by else "somebody"
         return [section(f"Cancelled by {by}. What is served did not change.")]
     return [
-        section(_verdict(adapter)),
+        *[section(piece) for piece in pieces(_verdict(adapter), SECTION)],
         *comparison(adapter.evaluation),
         *_examples(evidence),
         _choices(adapter, served),
@@ -220,7 +221,7 @@ def _ending(
 
 
 def _verdict(adapter: Adapter) -> str:
-    reasons = "\n".join(f"• {escaped(reason, 400)}" for reason in adapter.verdict.reasons[:6])
+    reasons = "\n".join(f"• {escaped(reason, 400)}" for reason in adapter.verdict.reasons)
     return f"*Adapter {adapter.name}* {VERDICTS[adapter.verdict.outcome]}\n{reasons}"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot import runs as bot_runs
+from bot.blocks import runs as blocks
 from builder.curve_picture import PICTURE
 from builder.report import evidence
 from lorekeeper.artifacts import ArtifactStore
@@ -88,7 +91,7 @@ def recorded(team):
         return runs.get(db, 1)
 
 
-def trained(team, run, places=(PUBLIC, PUBLIC)):
+def trained(team, run, places=(PUBLIC, PUBLIC), verdict=VERDICT):
     store = ArtifactStore(team.desk.settings.store.data)
     with store.write("adapters", {}) as draft:
         evidence.write(draft.path, found(run, places))
@@ -103,7 +106,7 @@ def trained(team, run, places=(PUBLIC, PUBLIC)):
             folder=draft.folder,
             rank=8,
             evaluation=EVALUATION,
-            verdict=VERDICT,
+            verdict=verdict,
         )
         runs.finish(db, run.id, WORKER, RunState.DONE, adapter_id=adapter.id)
     return adapter
@@ -146,6 +149,21 @@ def test_the_end_shows_the_verdict_the_arms_and_the_answers_side_by_side(team, r
     assert "tuned + retrieval" in shown.said
     assert "How do I rotate keys?" in shown.said
     assert "run_promote" in shown.actions
+
+
+def test_no_reason_is_left_out(team, run):
+    reasons = tuple(f"Reason {number}: {'because ' * 40}so." for number in range(12))
+    trained(team, run, verdict=Verdict(outcome=Outcome.KEEP, reasons=reasons))
+    said = message(team, "Kept out").said
+    assert [f"Reason {number}:" in said for number in range(12)] == [True] * 12
+
+
+def test_the_arms_have_an_f1_where_answers_were_written():
+    unwritten = replace(
+        EVALUATION, arms=tuple(replace(one, f1=(), answers=()) for one in EVALUATION.arms)
+    )
+    assert "F1" in str(blocks.comparison(EVALUATION))
+    assert "F1" not in str(blocks.comparison(unwritten))
 
 
 def test_a_person_overrules_the_gate_says_why_and_rolls_back(team, run):
