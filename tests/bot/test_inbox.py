@@ -22,7 +22,7 @@ def test_what_a_dead_process_left_is_worked_on(engine):
     seen = threading.Event()
     inbox = Inbox(engine, threads=1)
     inbox.start(lambda event: seen.set())
-    assert seen.wait(10)
+    assert seen.wait(60)
     inbox.stop()
     assert unfinished(engine) == 0
 
@@ -33,17 +33,17 @@ def test_stopping_finishes_what_was_begun(engine):
 
     def work(event):
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         finished.append(event.id)
 
     inbox = Inbox(engine, threads=2)
     inbox.start(work)
     inbox.put("Ev1", {})
-    assert begun.wait(10)
+    assert begun.wait(60)
     stopping = threading.Thread(target=inbox.stop)
     stopping.start()
     go_on.set()
-    stopping.join(10)
+    stopping.join(60)
     assert finished == ["Ev1"]
     assert unfinished(engine) == 0
 
@@ -60,7 +60,7 @@ def test_work_that_fails_is_recorded_and_the_next_event_goes_on(engine):
     inbox.put("bad", {})
     inbox.put("good", {})
     inbox.start(work)
-    assert seen.wait(10)
+    assert seen.wait(60)
     inbox.stop()
     with engine.connect() as db:
         error = db.exec_driver_sql("SELECT error FROM events WHERE id = 'bad'").scalar()
@@ -79,6 +79,6 @@ def test_one_lane_keeps_its_order_with_many_threads(engine):
     for number in range(20):
         inbox.put(f"Ev{number:02}", {}, lane="C1")
     inbox.start(work)
-    assert all_done.wait(20)
+    assert all_done.wait(60)
     inbox.stop()
     assert order == sorted(order)

@@ -117,7 +117,7 @@ def test_who_has_to_wait_is_told_the_place(team):
     ada = team.member("ada")
     go_on = threading.Event()
     team.gateway.before = 3
-    team.gateway.between_pieces = lambda: go_on.wait(10)
+    team.gateway.between_pieces = lambda: go_on.wait(60)
     question = ask(team)
     ada.wait_for(lambda: ada.status("help", question.ts) == "is waiting: 3 before you…")
     go_on.set()
@@ -139,11 +139,11 @@ def test_a_deleted_question_stops_its_answer(team):
 
     def between():
         writing.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     team.gateway.between_pieces = between
     question = ask(team)
-    assert writing.wait(10)
+    assert writing.wait(60)
     ada.delete(question)
     help_id = team.slack.workspace.channel("help").id
 
@@ -153,7 +153,7 @@ def test_a_deleted_question_stops_its_answer(team):
 
     team.until(withdrawn, "its withdrawal")
     go_on.set()
-    assert team.gateway.gave_up.wait(10)
+    assert team.gateway.gave_up.wait(60)
 
 
 def test_an_edited_question_gets_one_answer_to_what_it_asks_now(team):
@@ -163,11 +163,11 @@ def test_an_edited_question_gets_one_answer_to_what_it_asks_now(team):
 
     def between():
         writing.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     team.gateway.between_pieces = between
     question = ask(team, "how long?")
-    assert writing.wait(10)
+    assert writing.wait(60)
     ada.edit(question, f"<@{team.bot}> how long is this edited one?")
     team.until(lambda: team.desk.asking.about(help_id, question.ts).edited)
     go_on.set()
@@ -190,11 +190,11 @@ def test_an_edit_that_slack_tells_of_after_the_answer_is_answered_in_its_place(t
 
     def between():
         writing.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     team.gateway.between_pieces = between
     question = ask(team, "how long?")
-    assert writing.wait(10)
+    assert writing.wait(60)
     ada.edit(question, f"<@{team.bot}> how long is this edited one?")
     edit = held[-1]
     go_on.set()
@@ -227,17 +227,17 @@ def test_the_stop_button_ends_the_answer(team):
 
     def between():
         writing.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     team.gateway.between_pieces = between
     channel = ada.open_dm()
     question = ada.post(channel, "tell me everything")
-    assert writing.wait(10)
+    assert writing.wait(60)
     ada.stop_session(channel, question.ts)
     team.until(lambda: team.desk.asking.about(channel, question.ts).stopped)
     go_on.set()
     ada.wait_for_message(channel, lambda m: "Stopped" in m.said, thread_ts=question.ts)
-    assert team.gateway.gave_up.wait(10)
+    assert team.gateway.gave_up.wait(60)
 
 
 def test_a_stream_that_slack_closed_is_completed_by_an_update(team):

@@ -316,7 +316,7 @@ def test_messages_do_not_wait_for_documents_that_take_long_to_read(
     real, goes_on = sources.from_documents, threading.Event()
 
     def slowly(*args: object) -> Iterator[Passage]:
-        assert goes_on.wait(20)
+        assert goes_on.wait(60)
         yield from real(*args)  # type: ignore[arg-type]  # handed through as they came
 
     monkeypatch.setattr(sources, "from_documents", slowly)

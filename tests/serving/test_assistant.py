@@ -100,7 +100,7 @@ def test_an_engine_that_says_nothing_is_not_waited_for(speak: Speak, tmp_path: P
     answer = told(made)[1]
     assert answer.level is Level.PASSAGES
     assert "said nothing" in answer.note
-    assert fake.stopped.wait(10)
+    assert fake.stopped.wait(60)
 
 
 def test_closing_the_steps_stops_the_engine(speak: Speak, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_closing_the_steps_stops_the_engine(speak: Speak, tmp_path: Path) -> Non
     steps = pulled(made.answer(Asked(question=QUESTION)))
     next(step for step in steps if step.text)
     steps.close()
-    assert fake.stopped.wait(10)
+    assert fake.stopped.wait(60)
 
 
 def test_what_is_not_known_is_said_with_the_people_vouched_for_first(tmp_path: Path) -> None:

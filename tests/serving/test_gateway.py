@@ -195,7 +195,7 @@ def test_a_reader_who_leaves_stops_the_engine_and_leaves_no_answer(
         else:
             with pytest.raises(httpx2.ReadTimeout):
                 httpx2.post(where, json=body, timeout=0.5, trust_env=False)
-        assert fake.stopped.wait(10)
+        assert fake.stopped.wait(60)
     with reading(engine) as db:
         assert answers.asked_since(db, 0.0) == []
 

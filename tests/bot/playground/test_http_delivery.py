@@ -51,7 +51,7 @@ def site() -> Iterator[Site]:
     thread.start()
     yield site
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
 
 
 def test_a_mention_over_http_is_answered(slack: Playground, bolt: App, site: Site) -> None:

@@ -225,5 +225,5 @@ def test_the_follower_fetches_by_itself_and_ends(site: Site, data: Path) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(web, "fetch", fetch_and_tell)
         with web.Follower(Settings(store=Store(data=data), retrieval=retrieval)):
-            assert came.wait(20)
+            assert came.wait(60)
     assert web.fetched(url, data)[0].text == "x\n"
