@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from serving.refusals import QueueFull
 
@@ -148,10 +147,5 @@ class Ticket:
     def __enter__(self) -> Ticket:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.queue.leave(self)
