@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 from builder.guards import bias, forgetting, memorisation, overfitting
 from builder.guards.harm import Harm
-from builder.preference.told import told
+from builder.preference.told import told as told_of_feedback
 from lorekeeper.domain import Arm, Evaluation, Outcome, Verdict
 from lorekeeper.paired import Difference, holm, paired
 from lorekeeper.settings import Train
@@ -159,7 +159,7 @@ def _remarks(evaluation: Evaluation) -> list[str]:
         *_recited(evaluation),
         *_placeholders(evaluation),
         *_overfitted(evaluation),
-        *(told(evaluation.preference) if evaluation.preference else []),
+        *(told_of_feedback(evaluation.preference) if evaluation.preference else []),
     ]
 
 

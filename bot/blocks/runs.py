@@ -125,12 +125,13 @@ def loaded(deployment: Deployment) -> list[Block]:
 
 def comparison(evaluation: Evaluation) -> list[Block]:
     """All arms on the same questions."""
-    written = any(score.answers for score in evaluation.arms)  # only then there is an F1
-    rows = [["Arm", "NLL (less is better)", *(["F1"] if written else [])]]
+    rows = [["Arm", "NLL (less is better)", "F1"]]
     rows += [
-        [score.arm.value, _number(score.mean_nll), *([_number(score.mean_f1)] if written else [])]
+        [score.arm.value, _number(score.mean_nll), _number(score.mean_f1)]
         for score in evaluation.arms
     ]
+    if not any(score.answers for score in evaluation.arms):
+        rows = [row[:-1] for row in rows]  # nothing was written, so there is no F1
     measured = (
         f"{len(evaluation.questions)} held-out questions, never trained on,"
         f" at {escaped(evaluation.precision, 20)}. NLL: nats for each token of the reference answer."

@@ -73,7 +73,7 @@ def dialled(job: Job) -> Settled:
     counted = rows.count(learned, job.recipe.max_tokens)
     built = shape.of(job.base)
     facts = Facts(
-        rows=len(counted.fitting) // job.recipe.rows_each,
+        rows=counted.drawn(job.recipe),
         answer_tokens=counted.answer_tokens,
         shape=built,
         most_rank=job.settings.serving.max_lora_rank,
@@ -107,7 +107,7 @@ def _plan(settled: Settled, *, counting: float) -> Plan:
             judged = probe.judge(job, Path(scratch) / fit.ADAPTER)
         needs = replace(needs, device=_calibrated(job, needs, trained))
         fits.refuse_memory(job.recipe, needs, longest=counted.longest)
-    drawn = len(counted.fitting) // job.recipe.rows_each
+    drawn = counted.drawn(job.recipe)
     steps = fit.steps_of(drawn, job.recipe)
     return Plan(
         rows=drawn,
@@ -193,7 +193,7 @@ def _seconds(
     """By stage, from what the probe measured. Stopping early would save some of it."""
     job, recipe, rows_ = settled.job, settled.job.recipe, settled.counted.fitting
     one_pass = sum(trained.seconds(len(row.input_ids)) for row in rows_)
-    passes = steps * recipe.batch_size * recipe.accumulation * recipe.rows_each / len(rows_)
+    passes = steps * recipe.rows_at_once * recipe.accumulation / len(rows_)
     one_check = sum(trained.seconds(len(row.input_ids)) for row in settled.validating) / FORTH
     return {
         "loading": trained.load_seconds + judged.load_seconds,

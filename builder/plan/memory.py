@@ -61,7 +61,7 @@ class Needs:
 
     def batch(self, recipe: Recipe) -> Batch:
         """The longest rows together; the shortest, where `max_tokens` would leave out all."""
-        size = recipe.batch_size * recipe.rows_each
+        size = recipe.rows_at_once
         fitting = [row for row in self.rows if len(row.input_ids) <= recipe.max_tokens]
         largest = fitting[-size:] or self.rows[:size]
         longest = max(len(row.input_ids) for row in largest)

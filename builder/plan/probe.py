@@ -79,7 +79,7 @@ def train(job: Job, rows: Sequence[Example], scratch: Path) -> Trained:
         model = fit.load(job.base, job.recipe)
         loaded = time.monotonic() - began
         short = fit.steps_of(len(rows) // job.recipe.rows_each, job.recipe) < SHORT
-        drawn = _drawn(rows, job.recipe.batch_size * job.recipe.rows_each, short=short)
+        drawn = _drawn(rows, job.recipe.rows_at_once, short=short)
         timed = [_timed(job, model, some, warm=number > 0) for number, some in enumerate(drawn)]
         fit.save(model, scratch)
     longest_last = sorted(timed, key=lambda one: one.tokens)
@@ -142,7 +142,7 @@ def _timed(job: Job, model: Any, rows: Sequence[Example], *, warm: bool) -> _Tim
     recipe = job.recipe.model_copy(
         update={
             "accumulation": 1, "epochs": 1.0, "learning_rate": RATE, "warmup": 0.0,
-            "checkpoint_steps": len(rows) + 1, "batch_size": job.recipe.batch_size * job.recipe.rows_each,
+            "checkpoint_steps": len(rows) + 1, "batch_size": job.recipe.rows_at_once,
             "packing": job.recipe.packing and job.recipe.rows_each == 1,
         }
     )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import quantiles
 
 from builder.encode import Example
+from builder.recipes import Recipe
 
 NAMED = 5  # rows left out that are named; the run's folder lists all
 
@@ -25,6 +26,10 @@ class Counted:
     @property
     def longest(self) -> int:
         return self.lengths[-1]
+
+    def drawn(self, recipe: Recipe) -> int:
+        """How many are drawn, each with its rows, in a pass."""
+        return len(self.fitting) // recipe.rows_each
 
 
 def count(examples: Sequence[Example], most: int) -> Counted:

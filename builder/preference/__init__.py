@@ -49,7 +49,7 @@ def train(job: Job) -> Fitted:
     made = encoded.kept(job.work)
     model = begun.load(job.base, job.recipe)
     if made is None:
-        made = encoded.with_reference(_encoded(job), partial(think, model))
+        made = encoded.with_reference(_encoded(job, found), partial(think, model))
         encoded.keep(made, job.work)
     fitted = move(
         model,
@@ -80,7 +80,7 @@ def examples(job: Job) -> list[encode.Example]:
     Raises:
         BadInput: there is too little to learn from.
     """
-    made = _encoded(job)
+    made = _encoded(job, collected(job))
     return [*(row.example for unit in made.train for row in unit.rows), *made.too_long]
 
 
@@ -101,19 +101,6 @@ def refuse_unready(
         rows.collect(db, settings, recipe, train, heldout)
 
 
-def _encoded(job: Job) -> Encoded:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(job.base)
-    made = encoded.encoded(collected(job), job.recipe, job.library, tokenizer)
-    if not made.train:
-        raise BadInput(
-            f"None of the {len(made.too_long)} preferences fits into {job.recipe.max_tokens} tokens.",
-            fix="Raise the recipe's max_tokens.",
-        )
-    return made
-
-
 def measured(work: Path) -> Preference | None:
     """What tuning from feedback did in this run; None where it was tuned in another way."""
     file = work / MEASURED
@@ -131,3 +118,16 @@ def collected(job: Job) -> Collected:
         found = rows.collect(db, job.settings, job.recipe, job.train, job.heldout)
     write_whole(file, json.dumps(plain(found)))
     return found
+
+
+def _encoded(job: Job, found: Collected) -> Encoded:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.base)
+    made = encoded.encoded(found, job.recipe, job.library, tokenizer)
+    if not made.train:
+        raise BadInput(
+            f"None of the {len(made.too_long)} preferences fits into {job.recipe.max_tokens} tokens.",
+            fix="Raise the recipe's max_tokens.",
+        )
+    return made

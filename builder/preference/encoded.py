@@ -72,7 +72,10 @@ def encoded(
     for side in (found.train, found.heldout):
         asked = [(_messages(one, recipe, library, chance), one) for one in side]
         units = [_unit(messages, one, tokenizer) for messages, one in asked]
-        longest = [max(_rows(unit), key=lambda row: len(row.input_ids)) for unit in units]
+        longest = [
+            max((row.example for row in unit.answers), key=lambda row: len(row.input_ids))
+            for unit in units
+        ]
         fits = [n for n, row in enumerate(longest) if len(row.input_ids) <= recipe.max_tokens]
         too_long += [row for row in longest if len(row.input_ids) > recipe.max_tokens]
         if recipe.preference == "kto":
@@ -153,10 +156,6 @@ def _unit(
             for said in preferred
         )
     )
-
-
-def _rows(unit: Unit) -> list[encode.Example]:
-    return [row.example for row in unit.rows]
 
 
 def _with_strangers(

@@ -128,6 +128,11 @@ class Recipe(BaseModel):
         """Rows of what is drawn as one: a preference is two answers, or an answer and a stranger's."""
         return 2 if self.way == "feedback" else 1
 
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of a batch."""
+        return self.batch_size * self.rows_each
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.trains != "adapter":
